@@ -1,0 +1,200 @@
+"""Training: it learns, it is the same after a kill, and its settings mean what they say."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from tfrobust import architectures, attacks, data, training
+from tfrobust.attacks import Victim
+from tfrobust.training import AdversarialTraining, Standard, schedules
+from tfrobust.training.checkpoint import FILE
+
+pytestmark = pytest.mark.tensorflow
+
+PGD = attacks.PGD(eps=0.2, eps_iter=0.1, nb_iter=3)
+SETTINGS = {"epochs": 2, "batch_size": 50, "show_progress": False}
+
+
+def small_digits(n=300):
+    return data.load("digits", "train", n)
+
+
+def trained(name="mlp", **kwargs):
+    keras.utils.set_random_seed(0)
+    model = architectures.build(name)
+    history = training.fit(model, small_digits(), **{**SETTINGS, **kwargs})
+    return [keras.ops.convert_to_numpy(variable) for variable in model.variables], history
+
+
+def test_training_learns_real_digits():
+    model = architectures.build("lenet")
+    history = training.fit(model, "digits", epochs=4, show_progress=False)
+    test = data.load("digits", "test")
+    assert (np.asarray(model(test.pixels())).argmax(-1) == test.labels).mean() > 0.9
+    assert history[-1].loss < history[0].loss
+    assert history[-1].validation_clean > 0.9 and history[-1].validation_adversarial is None
+
+
+def test_adversarial_training_resists_an_attack_that_breaks_standard_training():
+    attack = attacks.PGD(eps=0.1, eps_iter=0.05, nb_iter=4)
+    test = data.load("digits", "test")
+    accuracies = {}
+    for defense in (Standard(), AdversarialTraining(attack, ramp_epochs=3)):
+        keras.utils.set_random_seed(0)
+        model = architectures.build("mlp")
+        training.fit(model, "digits", defense=defense, epochs=10, batch_size=32, show_progress=False)
+        attacked = attacks.PGD(eps=0.1, eps_iter=0.01, nb_iter=20)(model, test.pixels(), test.labels)
+        accuracies[type(defense)] = (~attacked.success).mean()
+    assert accuracies[Standard] < 0.2
+    assert accuracies[AdversarialTraining] > 0.5
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first, second, other = (trained(seed=seed)[0] for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name, killed_at", [("mlp", 3), ("mlp_dqa2", 6), ("mlp_sqa", 8)])
+def test_a_run_killed_at_any_step_ends_with_the_weights_of_one_that_was_not(name, killed_at, tmp_path, monkeypatch):
+    defense = AdversarialTraining(PGD, clean_weight=0.5, ramp_epochs=1)
+    whole, history = trained(name, defense=defense, validation=data.load("digits", "validation", 20))
+    steps = []
+
+    def examples(self, *args):
+        if len(steps) == killed_at:
+            raise _Killed
+        steps.append(args)
+        return original(self, *args)
+
+    original = AdversarialTraining.examples
+    resumable = {"defense": defense, "validation": data.load("digits", "validation", 20), "folder": tmp_path}
+    with monkeypatch.context() as patched, pytest.raises(_Killed):
+        patched.setattr(AdversarialTraining, "examples", examples)
+        trained(name, save_seconds=0, **resumable)
+    resumed, resumed_history = trained(name, save_seconds=0, **resumable)
+    assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
+    assert [e.loss for e in history] == pytest.approx([e.loss for e in resumed_history])
+
+
+CHILD = """
+import keras
+from tfrobust import architectures, data, training
+keras.utils.set_random_seed(0)
+training.fit(architectures.build("mlp"), data.load("digits", "train", 300), epochs=400, batch_size=50,
+             folder={folder!r}, save_seconds=0, show_progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_killed_in_the_middle_leaves_a_checkpoint_that_can_be_continued(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", CHILD.format(folder=str(tmp_path))])
+    deadline = time.monotonic() + 120
+    while not (tmp_path / FILE).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    with np.load(tmp_path / FILE) as arrays:
+        assert "meta" in arrays.files
+    keras.utils.set_random_seed(0)
+    settings = {**SETTINGS, "epochs": 400}
+    with pytest.raises(_Killed):  # goes on: the first thing it does is a step, not an error
+        training.fit(architectures.build("mlp"), small_digits(), folder=tmp_path, on_epoch=_stop, **settings)
+
+
+def _stop(epoch):
+    raise _Killed
+
+
+def test_a_finished_run_is_loaded_without_training_again(tmp_path):
+    weights, history = trained(folder=tmp_path)
+    again, history_again = trained(folder=tmp_path)
+    assert history == history_again
+    assert all(np.array_equal(a, b) for a, b in zip(weights, again, strict=True))
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    trained(folder=tmp_path)
+    with pytest.raises(ValueError, match=r"checkpoint in this folder is of another run.*\(defense differ\)"):
+        trained(folder=tmp_path, defense=AdversarialTraining(PGD))
+
+
+def test_the_budget_ramps_from_nothing_to_all_after_the_warmup():
+    defense = AdversarialTraining(PGD, warmup_epochs=1, ramp_epochs=2)
+    assert [defense.strength(epoch) for epoch in (0, 0.5, 1, 2, 3, 9)] == [0, 0, 0, 0.5, 1, 1]
+
+
+def test_examples_are_clean_in_the_warmup_then_mixed_by_weight():
+    model, digits = architectures.build("mlp"), small_digits(20)
+    x, y = digits.pixels(), digits.labels
+    defense = AdversarialTraining(PGD, clean_weight=0.25, warmup_epochs=1)
+    victim, rng = Victim(model, x[:4]), np.random.default_rng(0)
+    warm = defense.examples(victim, x, y, rng, epoch=0.5)
+    np.testing.assert_array_equal(warm.images, x)
+    mixed = defense.examples(victim, x, y, rng, epoch=1.0)
+    np.testing.assert_array_equal(mixed.images[:20], x)
+    change = np.abs(mixed.images[20:] - x).max(axis=(1, 2, 3))
+    assert 0.1 < change.min() and change.max() <= 0.2 + 1e-6
+    np.testing.assert_allclose([mixed.weights[:20].sum(), mixed.weights[20:].sum()], [0.25, 0.75], rtol=1e-6)
+
+
+def test_every_image_is_seen_once_an_epoch():
+    from tfrobust.training import trainer
+
+    seen = [trainer._order(0, epoch, 100) for epoch in (0, 1)]
+    assert sorted(seen[0]) == list(range(100)) and not np.array_equal(*seen)
+
+
+@pytest.mark.parametrize(
+    "name, points",
+    [
+        ("constant", {0: 1.0, 50: 1.0, 100: 1.0}),
+        ("cosine", {0: 1.0, 50: 0.5, 100: 0.0}),
+        ("one_cycle", {0: 0.01, 15: 1.0, 100: 0.0}),
+        ("step", {0: 1.0, 31: 0.1, 61: 0.01, 91: 0.001}),
+    ],
+)
+def test_schedules_pass_through_their_points(name, points):
+    schedule = schedules.get(name, 1.0, 100)
+    for step, rate in points.items():
+        assert float(schedule(step)) == pytest.approx(rate, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"epochs": 0}, "epochs must be an integer of at least 1"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
+        ({"batch_size": 301}, "batch_size must be at most 300"),
+        ({"optimizer": "adm"}, "optimizer must be one of adam, sgd .did you mean adam"),
+        ({"schedule": "cosin"}, "schedule must be one of .*did you mean cosine"),
+        ({"learning_rate": 0}, "learning_rate must be above 0"),
+        ({"learning_rate": 1e30}, "the training loss must stay finite"),
+    ],
+)
+def test_bad_settings_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        trained(**kwargs)
+
+
+@pytest.mark.parametrize("kwargs", [{"clean_weight": 1.0}, {"warmup_epochs": -1}, {"ramp_epochs": -1}])
+def test_bad_mixes_are_refused(kwargs):
+    (name,) = kwargs
+    with pytest.raises(ValueError, match=f"{name} must"):
+        AdversarialTraining(PGD, **kwargs)
+
+
+def test_labels_outside_the_model_s_classes_are_refused():
+    with pytest.raises(ValueError, match=r"labels must lie in \[0, 5\)"):
+        training.fit(architectures.build("mlp", classes=5), small_digits(), **SETTINGS)
