@@ -1,0 +1,196 @@
+"""The command line: `tfrobust list | card | train | evaluate | export | demo`."""
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+
+DATASETS = ("mnist", "cifar10", "digits")
+
+
+def main(argv=None):
+    """Run one command. Returns the exit code: 0, or 2 with one line on standard error for bad input."""
+    arguments = _parser().parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up chatter helps nobody
+    try:
+        arguments.run(arguments)
+    except ValueError as error:
+        print(f"tfrobust: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="tfrobust", description="Quantized networks that resist adversarial attack.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(name, run, summary, *positional):
+        sub = commands.add_parser(name, help=summary, description=summary)
+        for argument in positional:
+            sub.add_argument(argument)
+        sub.add_argument("--json", action="store_true", help="print JSON instead of a table")
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command("list", _list, "list the models that have trained weights")
+    sub.add_argument("--data", choices=DATASETS, help="only models trained on this data set")
+
+    command("card", _card, "show a model's card", "model")
+
+    sub = command("evaluate", _evaluate, "measure a model clean, under attack and in the worst case", "model")
+    _data_options(sub)
+    sub.add_argument("--suite", default="basic", help="suite of attacks (default: basic)")
+    sub.add_argument("--n-costly", type=int, metavar="N", help="images for attacks of over 500 queries each")
+    sub.add_argument("--transfer-from", metavar="MODEL", help="zoo model whose adversarial images are tried too")
+
+    sub = command("train", _train, "train a network and save it as .keras", "model")
+    _data_options(sub)
+    sub.add_argument("--out", required=True, metavar="FILE.keras", help="where the trained model goes")
+    sub.add_argument("--defense", choices=("standard", "fgsm", "pgd"), default="pgd", help="(default: pgd)")
+    sub.add_argument("--epochs", type=int, default=10)
+    sub.add_argument("--batch-size", type=int, default=128)
+    sub.add_argument("--learning-rate", type=float, default=1e-3)
+    sub.add_argument("--clean-weight", type=float, default=0.5, help="share of clean images in the loss (default: 0.5)")
+    sub.add_argument("--ramp-epochs", type=float, default=2.0, help="epochs over which eps grows (default: 2)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--folder", help="folder for checkpoints; a killed run started again with it goes on")
+
+    sub = command("export", _export, "export a model to TFLite and prove the file", "model", "path")
+    _data_options(sub)
+    sub.add_argument("--quantize", choices=("float16", "dynamic", "int8"), help="(default: float32)")
+
+    sub = command("demo", _demo, "lenet_dqa2 on real digits: attacked, exported to int8, the file attacked")
+    sub.add_argument("--out", default="lenet_dqa2.int8.tflite", metavar="FILE.tflite")
+    return parser
+
+
+def _data_options(sub):
+    sub.add_argument("--data", choices=DATASETS, help="data set (default: the one at hand for the model's input)")
+    sub.add_argument("--eps", type=float, help="Linf budget in pixel units (default: the data set's usual one)")
+    sub.add_argument("-n", "--n", type=int, help="number of images (default: all)")
+
+
+def _load(name):
+    """A zoo model by name, or a `.keras` file."""
+    import tfrobust
+
+    if not name.endswith(".keras"):
+        return tfrobust.zoo.load(name)
+    import keras
+
+    if not pathlib.Path(name).is_file():
+        raise ValueError(f"the model file must exist. Received: {name!r}")
+    return keras.models.load_model(name)
+
+
+def _data_and_eps(arguments, model):
+    """Name of the data set and budget, as asked for or as usual for the model."""
+    from tfrobust import data
+
+    name = arguments.data or data.for_shape(model.input_shape[1:])
+    return name, data.EPS[name] if arguments.eps is None else arguments.eps
+
+
+def _print(table, plain, as_json):
+    if as_json:
+        print(json.dumps(plain, indent=2))
+    else:
+        import rich.console
+
+        rich.console.Console().print(table)
+
+
+def _list(arguments):
+    import dataclasses
+
+    import tfrobust
+
+    cards = tfrobust.zoo.list_models(arguments.data)
+    _print(cards.table(), [dataclasses.asdict(card) for card in cards], arguments.json)
+
+
+def _card(arguments):
+    import dataclasses
+
+    import rich.markdown
+
+    import tfrobust
+
+    card = tfrobust.zoo.card(arguments.model)
+    _print(rich.markdown.Markdown(str(card)), dataclasses.asdict(card), arguments.json)
+
+
+def _evaluate(arguments):
+    import tfrobust
+
+    model = _load(arguments.model)
+    name, eps = _data_and_eps(arguments, model)
+    report = tfrobust.evaluate(
+        model,
+        name,
+        eps,
+        suite=arguments.suite,
+        n=arguments.n,
+        n_costly=arguments.n_costly,
+        source=tfrobust.zoo.load(arguments.transfer_from) if arguments.transfer_from else None,
+    )
+    _print(report.table(), report.to_dict(), arguments.json)
+
+
+def _train(arguments):
+    import keras
+
+    from tfrobust import architectures, attacks, checks, data, files, training
+
+    checks.require(arguments.out.endswith(".keras"), "--out must end in .keras.", out=arguments.out)
+    keras.utils.set_random_seed(arguments.seed)
+    model = architectures.build(arguments.model)
+    name, eps = _data_and_eps(arguments, model)
+    defense = training.Standard()
+    if arguments.defense != "standard":
+        steps = {"eps_iter": eps / 4, "nb_iter": 7} if arguments.defense == "pgd" else {}
+        mix = {"clean_weight": arguments.clean_weight, "ramp_epochs": arguments.ramp_epochs}
+        defense = training.AdversarialTraining(attacks.get(arguments.defense, eps=eps, **steps), **mix)
+    history = training.fit(
+        model,
+        data.load(name, "train", arguments.n),
+        validation=data.load(name, "validation"),
+        defense=defense,
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        seed=arguments.seed,
+        folder=arguments.folder,
+        on_epoch=None if arguments.json else print,
+    )
+    files.write_atomically(arguments.out, model.save)
+    if arguments.json:
+        print(json.dumps([epoch._asdict() for epoch in history], indent=2))
+
+
+def _export(arguments):
+    import rich.table
+
+    import tfrobust
+
+    model = _load(arguments.model)
+    name, eps = _data_and_eps(arguments, model)
+    images = {"data": name, "eps": eps, "n": arguments.n or 1000}
+    report = tfrobust.export.to_tflite(model, arguments.path, arguments.quantize, **images)
+    table = rich.table.Table(show_header=False, title=f"{arguments.model} as TFLite, proven on {name}")
+    for row in report.rows():
+        table.add_row(*row)
+    _print(table, report.to_dict(), arguments.json)
+
+
+def _demo(arguments):
+    from tfrobust import demo
+
+    report, exported = demo.demo(arguments.out)
+    plain = {"model": report.to_dict(), "file": exported.to_dict()}
+    _print(demo.table(report, exported), plain, arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

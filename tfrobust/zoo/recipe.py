@@ -1,0 +1,176 @@
+"""A recipe: everything that makes a set of weights, as data; and the run that turns it into a zoo entry."""
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+
+import keras
+
+from tfrobust import architectures, checks, evaluation, export, training
+from tfrobust.quantizers import AbstractQuantizer
+from tfrobust.zoo import cards, manifest, weights
+from tfrobust.zoo.hub import load
+
+PACKAGES = ("tensorflow", "keras", "numpy", "cleverhans", "ai-edge-litert")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a zoo entry is trained and measured.
+
+    Args:
+        name: the entry, `<model>.<tag>`.
+        data: name of the data set.
+        defense: a defense of `tfrobust.training`.
+        epochs, batch_size, optimizer, learning_rate, schedule, seed: see `tfrobust.training.fit`.
+        eps: Linf budget of the evaluation.
+        transfer_from: zoo entry whose adversarial images are tried on this one.
+        n, n_costly: see `tfrobust.evaluate`.
+        paper: accuracies that the paper states, in percent by attack name, and their `source`.
+        is_default: whether the model's name without a tag means this entry.
+
+    Example:
+        >>> Recipe(name="lenet.try", data="digits", defense=training.Standard(), epochs=1).model
+        'lenet'
+    """
+
+    name: str
+    data: str
+    defense: training.Standard | training.AdversarialTraining
+    epochs: int
+    batch_size: int = 128
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "one_cycle"
+    seed: int = 0
+    eps: float = 0.3
+    transfer_from: str | None = None
+    n: int | None = None
+    n_costly: int = 1000
+    paper: dict = dataclasses.field(default_factory=dict)
+    is_default: bool = True
+
+    @property
+    def model(self):
+        """Name of the network."""
+        return self.name.split(".")[0]
+
+    @property
+    def training(self):
+        """Arguments of `tfrobust.training.fit`."""
+        names = ("defense", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "seed")
+        return {name: getattr(self, name) for name in names}
+
+
+def train(recipe, runs="runs", show_progress=None, on_epoch=None):
+    """Train what `recipe` says, in `runs/<name>`; a run that was killed goes on, a finished one is loaded.
+
+    Args:
+        recipe: a `Recipe`.
+        runs: folder for checkpoints and logs.
+        show_progress, on_epoch: see `tfrobust.training.fit`.
+
+    Returns:
+        `(model, history)`: the trained `keras.Model` and its `Epoch` records.
+
+    Raises:
+        ValueError: the folder holds a run with other settings.
+    """
+    folder = pathlib.Path(runs) / recipe.name
+    keras.utils.set_random_seed(recipe.seed)
+    model = architectures.build(recipe.model)
+    hooks = {"folder": folder, "show_progress": show_progress, "on_epoch": on_epoch}
+    return model, training.fit(model, recipe.data, **hooks, **recipe.training)
+
+
+def publish(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
+    """Train, ship the weights, and measure what was shipped: weights file, manifest row, card.
+
+    Args:
+        recipe: a `Recipe`.
+        runs: folder for checkpoints.
+        zoo: folder of the zoo; None is the package's own.
+        show_progress, on_epoch: see `tfrobust.training.fit`.
+
+    Returns:
+        The `Card`.
+
+    Raises:
+        ValueError: `transfer_from` is not in the zoo: run its recipe first.
+    """
+    model, history = train(recipe, runs, show_progress, on_epoch)
+    file = f"{recipe.name}.npz"
+    digest, size = weights.save(model, (zoo or manifest.folder()) / "weights" / file)
+    entry = manifest.Entry(
+        name=recipe.name,
+        model=recipe.model,
+        data=recipe.data,
+        threat=str(recipe.defense.attack.threat) if recipe.defense.attack else "none",
+        weights=file,
+        sha256=digest,
+        bytes=size,
+        is_default=recipe.is_default,
+    )
+    manifest.add(entry, zoo)
+    filled = _measure(recipe, entry, load(recipe.name, zoo=zoo), history, zoo, show_progress)
+    cards.write(filled, zoo)
+    return filled
+
+
+def _measure(recipe, entry, model, history, zoo, show_progress):
+    """Evaluate and export the shipped weights; return the filled card."""
+    source = load(recipe.transfer_from, zoo=zoo) if recipe.transfer_from else None
+    report = evaluation.evaluate(
+        model,
+        recipe.data,
+        recipe.eps,
+        n=recipe.n,
+        n_costly=recipe.n_costly,
+        source=source,
+        show_progress=show_progress,
+    ).to_dict()
+    int8_file = pathlib.Path(f"{recipe.name}.int8.tflite")
+    try:
+        int8 = export.to_tflite(model, int8_file, "int8", data=recipe.data, eps=recipe.eps).to_dict()
+    finally:
+        int8_file.unlink(missing_ok=True)
+    measured = {key: report[key] for key in ("threat", "clean", "attacks", "worst", "is_random", "judge_passes", "eot")}
+    return cards.Card(
+        name=entry.name,
+        model=entry.model,
+        data=recipe.data,
+        data_licence=cards.LICENCES[recipe.data],
+        seed=recipe.seed,
+        recipe=json.dumps({name: repr(value) for name, value in recipe.training.items()}),
+        paper=recipe.paper,
+        parameters=model.count_params(),
+        activation_bits=_bits(model, ("quantizer", "input_quantizer")),
+        weight_bits=_bits(model, ("kernel_quantizer",)),
+        weights_bytes=entry.bytes,
+        int8=int8,
+        training_seconds=round(sum(epoch.seconds for epoch in history), 1),
+        training_log=[epoch._asdict() for epoch in history],
+        versions={
+            "python": platform.python_version(),
+            **{package: importlib.metadata.version(package) for package in PACKAGES},
+        },
+        **measured,
+    )
+
+
+def _bits(model, attributes):
+    """The lowest precision of the model's quantizers of one kind; 32 where there is none."""
+    found = [getattr(layer, name, None) for layer in model.layers for name in attributes]
+    return min((quantizer.precision for quantizer in found if isinstance(quantizer, AbstractQuantizer)), default=32)
+
+
+def main(recipe):
+    """Run a recipe from the command line: `python zoo/recipes/NAME.py [runs folder]`."""
+    import sys
+
+    checks.require(
+        len(sys.argv) <= 2, "a recipe takes at most one argument, the folder for checkpoints.", argv=sys.argv
+    )
+    print(publish(recipe, *sys.argv[1:], on_epoch=print))
