@@ -1,0 +1,23 @@
+"""lenet_fixed2.mnist_pgd: LeNet with 2-bit fixed quantized activations, PGD examples mixed with clean ones; MNIST, Linf 0.3."""
+
+from tfrobust.attacks import PGD
+from tfrobust.training import AdversarialTraining
+from tfrobust.zoo.recipe import Recipe, main
+
+RECIPE = Recipe(
+    name="lenet_fixed2.mnist_pgd",
+    data="mnist",
+    defense=AdversarialTraining(
+        PGD(eps=0.3, eps_iter=0.075, nb_iter=7),
+        clean_weight=0.3,
+        warmup_epochs=1,
+        ramp_epochs=2,
+    ),
+    epochs=6,
+    learning_rate=1.5e-3,
+    transfer_from="lenet.mnist_pgd",
+    paper={"clean": 98.65, "PGD-40": 98.46, "FGSM": 98.59, "source": "DQA table 1, 2-bit fixed"},
+)
+
+if __name__ == "__main__":
+    main(RECIPE)
