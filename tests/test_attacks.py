@@ -86,8 +86,11 @@ def test_pgd_reaches_the_optimum_of_the_box_where_the_bounds_cut_the_ball():
 def test_square_reaches_nearly_all_of_the_optimum_without_a_gradient():
     x, y = helpers.linear_images()
     model = helpers.linear_model()
+
     # The victim's margin is made large, so that no image is given up and the search runs to its end.
-    shifted = lambda images: np.asarray(model(images)) + 100 * np.eye(2)[y[: len(images)]]
+    def shifted(images):
+        return np.asarray(model(images)) + 100 * np.eye(2)[y[: len(images)]]
+
     result = attacks.Square(eps=EPS, n_queries=3000)(shifted, x, y, batch_size=len(x))
     weights = helpers.linear_weights(model)
     gained = np.abs(((result.x_adv - x) * weights).sum((1, 2, 3)))
@@ -153,7 +156,9 @@ def test_an_image_that_was_wrong_already_is_left_as_it_is():
 
 
 def test_the_offset_attack_finds_the_only_offset_that_works():
-    brighter = lambda images: np.stack([0.55 - images.mean((1, 2, 3)), images.mean((1, 2, 3)) - 0.55], axis=-1)
+    def brighter(images):
+        return np.stack([0.55 - images.mean((1, 2, 3)), images.mean((1, 2, 3)) - 0.55], axis=-1)
+
     x = np.full((2, *helpers.LINEAR_SHAPE), 0.5, "float32")
     result = attacks.ConstantOffset(eps=0.1)(brighter, x, np.zeros(2, "int64"))
     assert result.success.all()
@@ -163,9 +168,8 @@ def test_the_offset_attack_finds_the_only_offset_that_works():
 def test_a_transfer_hands_over_the_source_s_images_and_never_differentiates_the_victim():
     x, y = helpers.linear_images()
     source = helpers.linear_model()
-    numpy_victim = lambda images: np.asarray(source(images))
     attack = attacks.PGD(eps=EPS, eps_iter=0.02, nb_iter=10)
-    transferred = attacks.Transfer.of(source, attack)(numpy_victim, x, y)
+    transferred = attacks.Transfer.of(source, attack)(lambda images: np.asarray(source(images)), x, y)
     np.testing.assert_array_equal(transferred.x_adv, attack(source, x, y).x_adv)
     assert (transferred.queries == 0).all()
 
@@ -206,8 +210,7 @@ def test_a_random_model_is_seen_as_random_attacked_with_eot_and_judged_by_a_majo
 def test_a_majority_of_passes_decides_where_single_passes_waver():
     x = np.full((1, *helpers.LINEAR_SHAPE), 0.5, "float32")
     draws = iter([0, 0, *[1, 0, 1] * 4])  # two passes of the check for randomness come first
-    flickering = lambda images: np.eye(2)[[next(draws)]] * 5.0 - 1e-3 * np.arange(2) * len(images)
-    victim = attacks.Victim(flickering, x)
+    victim = attacks.Victim(lambda images: np.eye(2)[[next(draws)]] * 5.0 - 1e-3, x)
     victim.judge_passes = 11
     assert victim.decide(x) == 1
 

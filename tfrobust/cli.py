@@ -35,6 +35,7 @@ def _parser():
 
     sub = command("list", _list, "list the models that have trained weights")
     sub.add_argument("--data", choices=DATASETS, help="only models trained on this data set")
+    sub.add_argument("--markdown", action="store_true", help="print the table that the README holds")
 
     command("card", _card, "show a model's card", "model")
 
@@ -98,7 +99,8 @@ def _print(table, plain, as_json):
     else:
         import rich.console
 
-        rich.console.Console().print(table)
+        # Into a pipe or file rich would cut a table at 80 columns.
+        rich.console.Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _list(arguments):
@@ -107,6 +109,9 @@ def _list(arguments):
     import tfrobust
 
     cards = tfrobust.zoo.list_models(arguments.data)
+    if arguments.markdown:
+        print(cards.markdown())
+        return
     _print(cards.table(), [dataclasses.asdict(card) for card in cards], arguments.json)
 
 

@@ -31,7 +31,7 @@ class Victim:
 
     def __init__(self, model, sample, eot=None):
         self.model = model
-        self._call = compiled_call(model) if isinstance(model, keras.Model) else model
+        self._call = (lambda x: compiled_call(model, x)) if isinstance(model, keras.Model) else model
         self._check_shape(sample)
         first = checks.logits(self._call(sample), len(sample))
         self.classes = first.shape[1]

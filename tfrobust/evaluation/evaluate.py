@@ -67,20 +67,20 @@ def evaluate(
     victim = Victim(model, x[:4])
     y = checks.labels(y, len(x), victim.classes)
 
-    right = {"clean": _clean(victim, x, y, batch_size)}
-    clean = Accuracy.of("clean", right["clean"], seconds=time.monotonic() - started)
+    right = [_clean(victim, x, y, batch_size)]
+    clean = Accuracy.of("clean", right[0], seconds=time.monotonic() - started)
     rows = []
     for attack in suites.get(suite, threat, source):
         size = min(n_costly, len(x)) if attack.cost(victim.eot) > COSTLY else len(x)
         begun = time.monotonic()
         with progress.bar(attack.name, size, show_progress) as advance:
             result = attack(model, x[:size], y[:size], batch_size=batch_size, on_batch=advance)
-        right[attack.name] = ~result.success
+        right.append(~result.success)
         timing = {"mean_queries": float(result.queries.mean()), "seconds": time.monotonic() - begun}
-        rows.append(Accuracy.of(attack.name, ~result.success, settings=repr(attack), **timing))
+        rows.append(Accuracy.of(attack.name, right[-1], settings=repr(attack), **timing))
 
-    common = min(len(values) for values in right.values())
-    stands = np.all([values[:common] for values in right.values()], axis=0)
+    common = min(len(values) for values in right)
+    stands = np.all([values[:common] for values in right], axis=0)
     return Report(
         model=getattr(model, "name", type(model).__name__),
         data=f"{name or 'given images'} ({len(x):,} images)",

@@ -47,7 +47,7 @@ class TFLiteModel:
     def __call__(self, x):
         """Logits `[batch, classes]`, float32, of images `[batch, height, width, channels]` in [0, 1]."""
         x = np.asarray(x, "float32")
-        expected = tuple(self._input["shape"][1:])
+        expected = tuple(int(size) for size in self._input["shape"][1:])
         checks.require(
             x.shape[1:] == expected, f"images must have the file's input shape {expected}.", shape=x.shape[1:]
         )

@@ -54,6 +54,20 @@ class ModelList(list):
             table.add_row(each.name, each.data, each.threat, bits, size, *headline(each))
         return table
 
+    def markdown(self):
+        """The table as Markdown, with the paper's PGD figure beside ours; the README holds it."""
+        lines = [
+            "| entry | threat model | activation / weight bits | clean | PGD-40, paper | PGD-40 | Square | worst case |",
+            "|---|---|---|---:|---:|---:|---:|---:|",
+        ]
+        for each in self:
+            clean, pgd, square, worst = headline(each)
+            paper = f"{each.paper['PGD-40']:.2f}%" if "PGD-40" in each.paper else ""
+            name, bits = f"[`{each.name}`](zoo/cards/{each.name}.md)", f"{each.activation_bits} / {each.weight_bits}"
+            cells = (name, each.threat, bits, clean, paper, pgd, square, f"**{worst}**")
+            lines.append(f"| {' | '.join(cells)} |")
+        return "\n".join(lines)
+
     def __str__(self):
         import io
 

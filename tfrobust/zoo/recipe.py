@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import json
 import pathlib
 import platform
 
@@ -62,6 +61,10 @@ class Recipe:
         """Arguments of `tfrobust.training.fit`."""
         names = ("defense", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "seed")
         return {name: getattr(self, name) for name in names}
+
+    def text(self):
+        """The training settings as text, for the card."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.training.items())
 
 
 def train(recipe, runs="runs", show_progress=None, on_epoch=None):
@@ -143,7 +146,7 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
         data=recipe.data,
         data_licence=cards.LICENCES[recipe.data],
         seed=recipe.seed,
-        recipe=json.dumps({name: repr(value) for name, value in recipe.training.items()}),
+        recipe=recipe.text(),
         paper=recipe.paper,
         parameters=model.count_params(),
         activation_bits=_bits(model, ("quantizer", "input_quantizer")),

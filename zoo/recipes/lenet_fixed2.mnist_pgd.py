@@ -1,4 +1,4 @@
-"""lenet_fixed2.mnist_pgd: LeNet with 2-bit fixed quantized activations, PGD examples mixed with clean ones; MNIST, Linf 0.3."""
+"""lenet_fixed2.mnist_pgd: LeNet with 2-bit fixed quantized activations, PGD training on MNIST, Linf 0.3."""
 
 from tfrobust.attacks import PGD
 from tfrobust.training import AdversarialTraining
@@ -9,12 +9,12 @@ RECIPE = Recipe(
     data="mnist",
     defense=AdversarialTraining(
         PGD(eps=0.3, eps_iter=0.075, nb_iter=7),
-        clean_weight=0.3,
+        clean_weight=0.5,
         warmup_epochs=1,
         ramp_epochs=2,
     ),
     epochs=6,
-    learning_rate=1.5e-3,
+    learning_rate=5e-4,
     transfer_from="lenet.mnist_pgd",
     paper={"clean": 98.65, "PGD-40": 98.46, "FGSM": 98.59, "source": "DQA table 1, 2-bit fixed"},
 )

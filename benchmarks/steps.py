@@ -1,0 +1,90 @@
+"""Costs as ratios, each taken in one run: quantized training steps against ReLU, PGD-40 against its bare gradient.
+
+Run `make benchmarks` while nothing else runs. Prints a table and exits with 1 if a ratio misses its bound.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import rich.console
+import rich.table
+
+from tfrobust import architectures, data, losses
+from tfrobust.attacks import PGD, Victim
+from tfrobust.attacks.gradients import input_gradient
+from tfrobust.training.step import compile_step
+
+BATCH, ROUNDS, STEPS = 128, 15, 10
+
+
+def seconds(functions, rounds=ROUNDS):
+    """Median seconds of each function; they take turns, so that drift of the machine hits all alike."""
+    for function in functions.values():
+        function()
+    taken = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            started = time.perf_counter()
+            function()
+            taken[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def training_step(name, x, y):
+    """A function that takes `STEPS` training steps of the network `name`."""
+    model = architectures.build(name)
+    optimizer = keras.optimizers.Adam(1e-4)
+    optimizer.build(model.trainable_variables)
+    step = compile_step(model, optimizer)
+    weights = np.full(len(x), 1 / len(x), "float32")
+    return lambda: [float(step(x, y, weights)[0]) for _ in range(STEPS)]
+
+
+def pgd_and_gradients(x, y):
+    """PGD-40 as the attack runs it, and 40 bare compiled input gradients of the same model."""
+    model = architectures.build("lenet")
+    attack = PGD(eps=0.3, eps_iter=0.01, nb_iter=40)
+    victim = Victim(model, x[:4])
+    rng = np.random.default_rng(0)
+    return (
+        lambda: attack.perturb(victim, x, y, rng),
+        lambda: [input_gradient(model, losses.cross_entropy, x, y).numpy() for _ in range(40)],
+    )
+
+
+def import_seconds(module):
+    """Median seconds that a fresh process takes to import a module."""
+    command = [sys.executable, "-c", f"import {module}"]
+
+    def run():
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+
+    return run
+
+
+def main():
+    digits = data.load("mnist" if data.is_available("mnist") else "digits", "train", BATCH)
+    x, y = digits.pixels(), digits.labels
+    taken = seconds({name: training_step(name, x, y) for name in ("lenet", "lenet_dqa2", "lenet_sqa")})
+    pgd, gradients = pgd_and_gradients(x, y)
+    taken |= seconds({"pgd": pgd, "gradients": gradients})
+    taken |= seconds({"keras": import_seconds("keras"), "tfrobust": import_seconds("tfrobust")}, rounds=5)
+    rows = [
+        ("DQA2 training step / ReLU step, lenet", taken["lenet_dqa2"] / taken["lenet"], "<=", 1.5),
+        ("SQA training step / ReLU step, lenet", taken["lenet_sqa"] / taken["lenet"], "<=", 1.35),
+        ("PGD-40 speed / bare compiled gradient's", taken["gradients"] / taken["pgd"], ">=", 0.85),
+        ("import tfrobust / import keras", taken["tfrobust"] / taken["keras"], "<=", 1.1),
+    ]
+    table = rich.table.Table("ratio", "measured", "bound", title=f"batch {BATCH}, medians of interleaved rounds")
+    for what, ratio, sign, bound in rows:
+        table.add_row(what, f"{ratio:.2f}", f"{sign} {bound}")
+    rich.console.Console().print(table)
+    return int(any(ratio > bound if sign == "<=" else ratio < bound for _, ratio, sign, bound in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

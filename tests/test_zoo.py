@@ -1,0 +1,187 @@
+"""The zoo: names, verified weights, typed records, cards that match what they describe."""
+
+import dataclasses
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from tfrobust import data, zoo
+from tfrobust.attacks import FGSM, PGD, ConstantOffset, UniformNoise
+from tfrobust.evaluation import evaluate
+from tfrobust.training import AdversarialTraining
+from tfrobust.zoo import Recipe, manifest, publish, weights
+
+pytestmark = pytest.mark.tensorflow
+
+NAMES = sorted(manifest.read())
+SHIPPED = {
+    "lenet.mnist_pgd",
+    "lenet_fixed2.mnist_pgd",
+    "lenet_dqa1.mnist_pgd",
+    "lenet_dqa2.mnist_pgd",
+    "lenet_dqa3.mnist_pgd",
+    "cnn_large_sqa.mnist_fgsm",
+    "lenet_dqa2.digits_pgd",
+}
+needs_mnist = pytest.mark.skipif(not data.is_available("mnist"), reason="needs MNIST")
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A writable copy of the zoo."""
+    return shutil.copytree(manifest.folder(), tmp_path / "zoo")
+
+
+def test_the_zoo_ships_the_entries_that_it_names():
+    assert set(NAMES) == SHIPPED
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_entry_loads_from_what_is_shipped(name):
+    model = zoo.load(name)
+    assert model.name == manifest.resolve(name).model
+    logits = np.asarray(model(np.zeros((2, 28, 28, 1), "float32")))
+    assert logits.shape == (2, 10) and np.isfinite(logits).all()
+
+
+def test_a_model_s_name_means_its_default_entry():
+    assert manifest.resolve("lenet_dqa2").name == "lenet_dqa2.mnist_pgd"
+    first, second = (zoo.load(name).get_weights() for name in ("lenet_dqa2", "lenet_dqa2.mnist_pgd"))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_without_weights_a_fresh_network_is_built():
+    keras.utils.set_random_seed(0)
+    first, second = (zoo.load("lenet_fixed3", weights=None).get_weights()[0] for _ in range(2))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("lenet_dqa", "a model must be one of .*did you mean lenet_dqa"),
+        ("lenet_dqa5", "no trained weights yet: load it with weights=None"),
+        ("resnet_dqa2", "a model must be one of"),
+        ("lenet_dqa2.cifar", "did you mean lenet_dqa2"),
+    ],
+)
+def test_unknown_names_are_refused_with_near_ones(name, message):
+    with pytest.raises(ValueError, match=message):
+        zoo.load(name)
+
+
+def test_architecture_arguments_do_not_go_with_trained_weights():
+    with pytest.raises(ValueError, match="its arguments need weights=None. Received: classes=5"):
+        zoo.load("lenet_dqa2", classes=5)
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip_a_bit])
+def test_a_damaged_weight_file_is_refused_before_it_is_opened(damage, copied, monkeypatch):
+    damage(copied / "weights" / manifest.resolve("lenet_dqa2").weights)
+    monkeypatch.setattr(np, "load", lambda *args, **kwargs: pytest.fail("the file was opened"))
+    with pytest.raises(ValueError, match="the weight file must have SHA-256 .* cut short or changed"):
+        zoo.load("lenet_dqa2", zoo=copied)
+
+
+def test_a_missing_weight_file_is_named(copied):
+    (copied / "weights" / manifest.resolve("lenet_dqa2").weights).unlink()
+    with pytest.raises(ValueError, match="the weight file must exist. Received: path='lenet_dqa2.mnist_pgd.npz'"):
+        zoo.load("lenet_dqa2", zoo=copied)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    digest, _ = weights.save(zoo.load("mlp", weights=None), tmp_path / "mlp.npz")
+    with pytest.raises(ValueError, match="the weights must fit lenet"):
+        weights.load(zoo.load("lenet", weights=None), tmp_path / "mlp.npz", digest)
+
+
+def test_weights_come_back_to_float16_precision(tmp_path):
+    saved, loaded = (zoo.load("lenet_dqa2", weights=None) for _ in range(2))
+    digest, size = weights.save(saved, tmp_path / "w.npz")
+    weights.load(loaded, tmp_path / "w.npz", digest)
+    for a, b in zip(saved.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(a.astype("float16"), b)
+    assert size == (tmp_path / "w.npz").stat().st_size < 2.1 * saved.count_params()
+
+
+@pytest.mark.parametrize("change", [{"extra": 1}, {"bytes": "many"}, {"sha256": None}])
+def test_a_manifest_record_with_other_fields_or_types_is_refused(change, copied):
+    records = json.loads((copied / "manifest.json").read_text())
+    records[0].update(change)
+    (copied / "manifest.json").write_text(json.dumps(records))
+    with pytest.raises(ValueError, match="a record of Entry must have exactly its typed fields"):
+        manifest.read(copied)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_s_markdown_is_what_its_record_says(name):
+    card = zoo.card(name)
+    assert (manifest.folder() / "cards" / f"{name}.md").read_text() == str(card)
+    assert card.weights_bytes == manifest.resolve(name).bytes
+    assert card.parameters == zoo.load(name).count_params()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_states_gradient_free_figures_and_a_worst_case_no_better_than_any(name):
+    card = zoo.card(name)
+    kinds = {accuracy.name.split("(")[0].split("-")[0].split("+")[0] for accuracy in card.accuracies()}
+    assert kinds >= {"clean", "FGSM", "PGD", "Square", "Transfer", "UniformNoise", "ConstantOffset", "worst case"}
+    same_images = [a for a in card.accuracies() if a.n == card.worst["n"]]
+    assert card.worst["correct"] <= min(accuracy.correct for accuracy in same_images)
+
+
+@needs_mnist
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if "mnist" in name and "sqa" not in name])
+def test_a_card_s_figures_are_measured_again_on_a_sample(name):
+    card = zoo.card(name)
+    attacks = [UniformNoise(eps=0.3), ConstantOffset(eps=0.3, offsets=(0.3,)), FGSM(eps=0.3)]
+    attacks.append(PGD(eps=0.3, eps_iter=0.01, nb_iter=40, seed=1))
+    report = evaluate(zoo.load(name), "mnist", 0.3, suite=attacks, n=1000, show_progress=False)
+    stated = {accuracy.name: accuracy.value for accuracy in card.accuracies()}
+    for accuracy in (report.clean, *report.attacks):
+        low, high = accuracy.interval  # the card's figure is over ten times as many images
+        assert low - 0.02 <= stated[accuracy.name] <= high + 0.02
+
+
+def test_list_models_prints_a_table_and_filters_by_data():
+    listed = zoo.list_models("digits")
+    assert [card.name for card in listed] == ["lenet_dqa2.digits_pgd"]
+    assert "lenet_dqa2.digits_pgd" in str(listed) and "worst case" in str(listed)
+    with pytest.raises(ValueError, match="no entry was trained on this data set"):
+        zoo.list_models("imagenet")
+
+
+def test_a_recipe_run_publishes_weights_manifest_and_card(tmp_path):
+    (tmp_path / "zoo" / "weights").mkdir(parents=True)
+    (tmp_path / "zoo" / "cards").mkdir()
+    defense = AdversarialTraining(FGSM(eps=0.1), clean_weight=0.5)
+    recipe = Recipe(name="mlp_dqa2.try", data="digits", defense=defense, epochs=1, eps=0.1, n=20, n_costly=5)
+    card = publish(recipe, runs=tmp_path / "runs", zoo=tmp_path / "zoo", show_progress=False)
+    assert dataclasses.asdict(zoo.card("mlp_dqa2", zoo=tmp_path / "zoo")) == dataclasses.asdict(card)
+    assert (card.activation_bits, card.weight_bits, card.clean["n"]) == (2, 32, 20)
+    assert len(card.training_log) == 1 and card.training_seconds > 0
+    assert zoo.load("mlp_dqa2", zoo=tmp_path / "zoo").count_params() == card.parameters
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_entry_has_the_recipe_that_made_it(name):
+    import runpy
+
+    recipe = runpy.run_path(str(manifest.folder() / "recipes" / f"{name}.py"))["RECIPE"]
+    card = zoo.card(name)
+    assert recipe.name == name and recipe.seed == card.seed and recipe.paper == card.paper
+    assert card.recipe == recipe.text()
