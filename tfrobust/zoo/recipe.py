@@ -103,7 +103,17 @@ def publish(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
     Raises:
         ValueError: `transfer_from` is not in the zoo: run its recipe first.
     """
+    if recipe.transfer_from:
+        manifest.resolve(recipe.transfer_from, zoo)  # before hours of training, not after
     model, history = train(recipe, runs, show_progress, on_epoch)
+    entry = ship(recipe, model, zoo)
+    filled = _measure(recipe, entry, load(recipe.name, zoo=zoo), history, zoo, show_progress)
+    cards.write(filled, zoo)
+    return filled
+
+
+def ship(recipe, model, zoo=None):
+    """Write the weights of a trained model and its manifest row; return the `Entry`."""
     file = f"{recipe.name}.npz"
     digest, size = weights.save(model, (zoo or manifest.folder()) / "weights" / file)
     entry = manifest.Entry(
@@ -117,9 +127,7 @@ def publish(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
         is_default=recipe.is_default,
     )
     manifest.add(entry, zoo)
-    filled = _measure(recipe, entry, load(recipe.name, zoo=zoo), history, zoo, show_progress)
-    cards.write(filled, zoo)
-    return filled
+    return entry
 
 
 def _measure(recipe, entry, model, history, zoo, show_progress):
