@@ -20,7 +20,7 @@ LEVELS = {
     "types": 0,
     "checks": 0,
     "files": 0,
-    "progress": 0,
+    "terminal": 0,
     "quantizers": 1,
     "norms": 1,
     "losses": 1,

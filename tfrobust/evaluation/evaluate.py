@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from tfrobust import checks, data as datasets, progress
+from tfrobust import checks, data as datasets, terminal
 from tfrobust.attacks import Victim
 from tfrobust.evaluation import suites
 from tfrobust.evaluation.metrics import Accuracy
@@ -73,7 +73,7 @@ def evaluate(
     for attack in suites.get(suite, threat, source):
         size = min(n_costly, len(x)) if attack.cost(victim.eot) > COSTLY else len(x)
         begun = time.monotonic()
-        with progress.bar(attack.name, size, show_progress) as advance:
+        with terminal.bar(attack.name, size, show_progress) as advance:
             result = attack(model, x[:size], y[:size], batch_size=batch_size, on_batch=advance)
         right.append(~result.success)
         timing = {"mean_queries": float(result.queries.mean()), "seconds": time.monotonic() - begun}

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 
+from tfrobust import terminal
 from tfrobust.evaluation.metrics import Accuracy
 
 
@@ -64,13 +65,7 @@ class Report:
         return table
 
     def __str__(self):
-        import io
-
-        import rich.console
-
-        console = rich.console.Console(file=io.StringIO(), width=100)
-        console.print(self.table())
-        return console.file.getvalue()
+        return terminal.render(self.table())
 
 
 def row(accuracy):

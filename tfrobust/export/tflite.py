@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from tfrobust import checks, data as datasets, progress
+from tfrobust import checks, data as datasets, terminal
 from tfrobust.attacks import PGD, Square, Victim
 from tfrobust.export.convert import convert
 from tfrobust.export.interpreter import TFLiteModel
@@ -129,7 +129,7 @@ def to_tflite(model, path, quantize=None, *, data=None, calibration=None, eps=No
 
     def write_and_prove(temporary):
         temporary.write_bytes(content)
-        with progress.bar("proving the file", 3, show_progress) as advance:
+        with terminal.bar("proving the file", 3, show_progress) as advance:
             reports.append(_prove(model, temporary, path, quantize, x, y, eps, advance))
 
     write_atomically(path, write_and_prove)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from tfrobust import checks, data as datasets, progress
+from tfrobust import checks, data as datasets, terminal
 from tfrobust.attacks.victim import Victim
 from tfrobust.training import checkpoint, schedules
 from tfrobust.training.defenses import Standard
@@ -115,7 +115,7 @@ def fit(
         state = checkpoint.restore(folder, model, update, run) or state
 
     tick = saved = time.monotonic()
-    with progress.bar("training", steps, show_progress) as advance:
+    with terminal.bar("training", steps, show_progress) as advance:
         advance(state["step"])
         for step in range(state["step"], steps):
             examples = _examples(victim, defense, data, step, batch_size, seed)

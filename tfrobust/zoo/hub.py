@@ -1,6 +1,6 @@
 """`load` and `list_models`: from a name to a network with verified weights."""
 
-from tfrobust import architectures, checks
+from tfrobust import architectures, checks, terminal
 from tfrobust.zoo import cards, manifest, weights as weight_files
 
 
@@ -57,7 +57,7 @@ class ModelList(list):
     def markdown(self):
         """The table as Markdown, with the paper's PGD figure beside ours; the README holds it."""
         lines = [
-            "| entry | threat model | activation / weight bits | clean | PGD-40, paper | PGD-40 | Square | worst case |",
+            "| entry | threat model | bits act. / weights | clean | PGD-40, paper | PGD-40 | Square | worst case |",
             "|---|---|---|---:|---:|---:|---:|---:|",
         ]
         for each in self:
@@ -69,13 +69,7 @@ class ModelList(list):
         return "\n".join(lines)
 
     def __str__(self):
-        import io
-
-        import rich.console
-
-        console = rich.console.Console(file=io.StringIO(), width=120)
-        console.print(self.table())
-        return console.file.getvalue()
+        return terminal.render(self.table())
 
     __repr__ = __str__
 

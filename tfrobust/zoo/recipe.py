@@ -26,7 +26,7 @@ class Recipe:
         epochs, batch_size, optimizer, learning_rate, schedule, seed: see `tfrobust.training.fit`.
         eps: Linf budget of the evaluation.
         transfer_from: zoo entry whose adversarial images are tried on this one.
-        n, n_costly: see `tfrobust.evaluate`.
+        n, n_costly: see `tfrobust.evaluate`; the int8 file is proven on `n_costly` images.
         paper: accuracies that the paper states, in percent by attack name, and their `source`.
         is_default: whether the model's name without a tag means this entry.
 
@@ -144,7 +144,7 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
     ).to_dict()
     int8_file = pathlib.Path(f"{recipe.name}.int8.tflite")
     try:
-        int8 = export.to_tflite(model, int8_file, "int8", data=recipe.data, eps=recipe.eps).to_dict()
+        int8 = export.to_tflite(model, int8_file, "int8", data=recipe.data, eps=recipe.eps, n=recipe.n_costly).to_dict()
     finally:
         int8_file.unlink(missing_ok=True)
     measured = {key: report[key] for key in ("threat", "clean", "attacks", "worst", "is_random", "judge_passes", "eot")}

@@ -10,6 +10,7 @@ RECIPE = Recipe(
     defense=AdversarialTraining(FGSM(eps=0.3, eot=1), clean_weight=0.3, ramp_epochs=2),
     epochs=5,
     transfer_from="lenet.mnist_pgd",
+    n=2000,
     n_costly=200,
     paper={
         "clean": 98.64,

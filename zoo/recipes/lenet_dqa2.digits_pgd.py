@@ -15,6 +15,7 @@ RECIPE = Recipe(
     ),
     epochs=40,
     batch_size=50,
+    n_costly=360,
     transfer_from="lenet.mnist_pgd",
     is_default=False,
 )

@@ -11,10 +11,10 @@ RECIPE = Recipe(
         PGD(eps=0.3, eps_iter=0.075, nb_iter=7),
         clean_weight=0.5,
         warmup_epochs=1,
-        ramp_epochs=4,
+        ramp_epochs=2,
     ),
-    epochs=12,
-    learning_rate=5e-4,
+    epochs=8,
+    learning_rate=1e-3,
     transfer_from="lenet.mnist_pgd",
     paper={"clean": 98.8, "PGD-40": 98.75, "FGSM": 98.75, "source": "DQA table 1, 2-bit dynamic"},
 )

@@ -1,4 +1,4 @@
-"""Progress bars on a terminal's standard error; nothing where there is no terminal."""
+"""What a terminal shows: progress bars on standard error, and tables as text."""
 
 import contextlib
 
@@ -24,3 +24,14 @@ def bar(description, total, show=None):
     with rich.progress.Progress(*columns, console=console, disable=hidden) as shown:
         task = shown.add_task(description, total=total)
         yield lambda steps: shown.advance(task, steps)
+
+
+def render(table, width=120):
+    """A `rich` table as plain text of at most `width` columns."""
+    import io
+
+    import rich.console
+
+    console = rich.console.Console(file=io.StringIO(), width=width)
+    console.print(table)
+    return console.file.getvalue()

@@ -1,0 +1,63 @@
+"""README and notebooks: short, current, and runnable as they stand."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+from tfrobust import zoo
+
+pytestmark = pytest.mark.tensorflow
+
+ROOT = pathlib.Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+README = (ROOT / "README.md").read_text()
+
+
+def code_cells(path):
+    cells = json.loads(path.read_text())["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def test_there_is_a_notebook():
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_thin_and_defines_nothing(path):
+    lines = "\n".join(code_cells(path)).splitlines()
+    assert len(lines) <= 60
+    assert not [line for line in lines if re.match(r"\s*(def|class) ", line)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for cell in code_cells(path):
+        exec(cell, namespace)
+    assert namespace["exported"].label_agreement > 0.95
+
+
+def test_the_readme_s_table_is_the_one_that_the_cards_give():
+    (shown,) = re.findall(r"<!-- zoo.*?-->\n(.*?)\n<!-- /zoo -->", README, re.S)
+    assert shown == zoo.list_models().markdown()
+
+
+def test_the_readme_names_only_entries_attributes_and_files_that_exist():
+    import tfrobust
+
+    for dotted in set(re.findall(r"tfrobust\.(\w+)\.(\w+)\(", README)):
+        assert hasattr(getattr(tfrobust, dotted[0]), dotted[1]), dotted
+    for path in re.findall(r"`(tfrobust/\w+|zoo/\w+|tests/\w+\.py)`", README):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.slow
+def test_the_readme_s_own_model_trains_as_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = [text for text in re.findall(r"```python\n(.*?)```", README, re.S) if "Sequential" in text]
+    exec(block.replace("epochs=5", "epochs=1"), namespace := {})
+    assert (tmp_path / "runs" / "mine" / "checkpoint.npz").exists() and namespace["mine"].built
