@@ -25,9 +25,9 @@ def activate(x, policy, position):
 
 def conv(x, policy, filters, kernel_size, position, padding="valid"):
     """Convolution; the network's first one (position 0) stays float."""
-    settings = {"kernel_quantizer": None if position == 0 else policy.kernel, "name": f"conv_{position + 1}"}
-    settings["kernel_initializer"] = _initializer(policy)
-    return layers.QuantConv2D(filters, kernel_size, padding=padding, **settings)(x)
+    kernel = None if position == 0 else policy.kernel
+    label = f"conv_{position + 1}"
+    return layers.QuantConv2D(filters, kernel_size, padding=padding, kernel_quantizer=kernel, name=label)(x)
 
 
 def conv_pool_activate(x, policy, filters, kernel_size, position, padding="valid"):
@@ -43,18 +43,9 @@ def conv_pool_activate(x, policy, filters, kernel_size, position, padding="valid
 
 def dense_activate(x, policy, units, position, is_first=False):
     """Hidden dense layer and activation."""
-    settings = {"kernel_quantizer": None if is_first else policy.kernel, "name": f"dense_{position + 1}"}
-    x = layers.QuantDense(units, kernel_initializer=_initializer(policy), **settings)(x)
+    kernel = None if is_first else policy.kernel
+    x = layers.QuantDense(units, kernel_quantizer=kernel, name=f"dense_{position + 1}")(x)
     return activate(x, policy, position)
-
-
-def _initializer(policy):
-    """Initial kernels of hidden layers.
-
-    Quantizers over [-1, 1] need inputs of about that size: with Keras's default the first convolution of LeNet feeds
-    DQA values of 0.1, which sit between two thresholds while the pseudo-gradient sees a straight line.
-    """
-    return "he_normal" if policy.activation.startswith(("dqa", "fixed")) else "glorot_uniform"
 
 
 def logits(x, classes):

@@ -13,8 +13,8 @@ JUDGE_PASSES = 11  # forward passes that vote on a random model's decision
 class Victim:
     """Wraps any callable from images to logits.
 
-    A model is called random when two passes over the same images differ beyond rounding. Then gradients are averaged over `eot`
-    passes (expectation over transformation) and decisions are a majority vote of `JUDGE_PASSES` passes.
+    A model is called random when two passes over the same images differ beyond rounding. Then gradients are averaged
+    over `eot` passes (expectation over transformation) and decisions are a majority vote of `JUDGE_PASSES` passes.
 
     Args:
         model: callable `[batch, height, width, channels] -> [batch, classes]`; a Keras model is compiled, any other

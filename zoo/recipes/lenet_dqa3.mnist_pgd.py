@@ -13,8 +13,9 @@ RECIPE = Recipe(
         warmup_epochs=1,
         ramp_epochs=2,
     ),
-    epochs=5,
+    epochs=4,
     learning_rate=1e-3,
+    n=2000,
     transfer_from="lenet.mnist_pgd",
     paper={"clean": 99.01, "PGD-40": 98.51, "FGSM": 97.15, "source": "DQA table 1, 3-bit dynamic"},
 )

@@ -13,8 +13,9 @@ RECIPE = Recipe(
         warmup_epochs=1,
         ramp_epochs=2,
     ),
-    epochs=5,
+    epochs=4,
     learning_rate=1e-3,
+    n=2000,
     transfer_from="lenet.mnist_pgd",
     paper={"clean": 98.65, "PGD-40": 98.46, "FGSM": 98.59, "source": "DQA table 1, 2-bit fixed"},
 )
