@@ -9,12 +9,12 @@ RECIPE = Recipe(
     data="mnist",
     defense=AdversarialTraining(
         PGD(eps=0.3, eps_iter=0.075, nb_iter=7),
-        clean_weight=0.3,
+        clean_weight=0.5,
         warmup_epochs=1,
         ramp_epochs=2,
     ),
-    epochs=9,
-    learning_rate=8e-4,
+    epochs=8,
+    learning_rate=1e-3,
     transfer_from="lenet.mnist_pgd",
     paper={"clean": 98.8, "PGD-40": 98.75, "FGSM": 98.75, "source": "DQA table 1, 2-bit dynamic"},
 )
