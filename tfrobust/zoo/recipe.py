@@ -4,6 +4,7 @@ import dataclasses
 import importlib.metadata
 import pathlib
 import platform
+import tempfile
 
 import keras
 
@@ -142,11 +143,10 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
         source=source,
         show_progress=show_progress,
     ).to_dict()
-    int8_file = pathlib.Path(f"{recipe.name}.int8.tflite")
-    try:
-        int8 = export.to_tflite(model, int8_file, "int8", data=recipe.data, eps=recipe.eps, n=recipe.n_costly).to_dict()
-    finally:
-        int8_file.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / f"{recipe.name}.tflite"
+        int8 = export.to_tflite(model, file, "int8", data=recipe.data, eps=recipe.eps, n=recipe.n_costly).to_dict()
+    int8["path"] = file.name
     measured = {key: report[key] for key in ("threat", "clean", "attacks", "worst", "is_random", "judge_passes", "eot")}
     return cards.Card(
         name=entry.name,
