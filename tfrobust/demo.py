@@ -41,7 +41,7 @@ def table(report, exported):
     import rich.table
 
     shown = rich.table.Table(title=f"{report.model} on {report.data}, {report.threat}")
-    for heading in ("what", "Keras model", "95 % interval", "n"):
+    for heading in ("what", "measured", "95 % interval", "n"):
         shown.add_column(heading)
     for accuracy in (report.clean, *report.attacks, report.worst):
         name, value, interval, n, *_ = row(accuracy)
