@@ -218,12 +218,11 @@ class AttackCase(NamedTuple):
     make: Callable
     norms: tuple = (np.inf, 2)
     is_exact: bool = False
-    needs_gradient: bool = False
 
 
 ATTACKS = (
-    AttackCase("fgsm", lambda **threat: attacks.FGSM(**threat), is_exact=True, needs_gradient=True),
-    AttackCase("pgd", lambda **threat: _pgd(**threat), is_exact=True, needs_gradient=True),
+    AttackCase("fgsm", lambda **threat: attacks.FGSM(**threat), is_exact=True),
+    AttackCase("pgd", lambda **threat: _pgd(**threat), is_exact=True),
     AttackCase("square", lambda **threat: attacks.Square(**threat, n_queries=300), norms=(np.inf,)),
     AttackCase("noise", lambda **threat: attacks.UniformNoise(**threat, n_draws=3)),
     AttackCase("offset", lambda **threat: attacks.ConstantOffset(**threat), norms=(np.inf,)),

@@ -2,17 +2,15 @@
 
 import argparse
 import json
-import os
 import pathlib
 import sys
 
-DATASETS = ("mnist", "cifar10", "digits")
+from tfrobust.data import DATASETS
 
 
 def main(argv=None):
     """Run one command. Returns the exit code: 0, or 2 with one line on standard error for bad input."""
     arguments = _parser().parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up chatter helps nobody
     try:
         arguments.run(arguments)
     except ValueError as error:

@@ -52,8 +52,9 @@ def _initializer(policy):
     """Initial kernels of hidden layers.
 
     Quantizers over [-1, 1] need inputs of about that size. With Keras's default the first convolution of LeNet feeds
-    DQA values of 0.1, all between two thresholds where the pseudo-gradient sees a straight line, and training ends in
-    a network that hides its gradient (zoo/recipes/LOG.md has the figures).
+    DQA values of deviation 0.11 (MNIST, at the start), 99.6 % of them between the outer thresholds, where the
+    pseudo-gradient is nearly a straight line, and training ends in a network that hides its gradient
+    (zoo/recipes/LOG.md has the figures); with this start the deviation is 0.57.
     """
     return "he_normal" if policy.activation.startswith(("dqa", "fixed")) else "glorot_uniform"
 
