@@ -226,7 +226,7 @@ ATTACKS = (
     AttackCase("square", lambda **threat: attacks.Square(**threat, n_queries=300), norms=(np.inf,)),
     AttackCase("noise", lambda **threat: attacks.UniformNoise(**threat, n_draws=3)),
     AttackCase("offset", lambda **threat: attacks.ConstantOffset(**threat), norms=(np.inf,)),
-    AttackCase("transfer", lambda **threat: attacks.Transfer.of(helpers.linear_model(seed=1), _pgd(**threat))),
+    AttackCase("transfer", lambda **threat: attacks.Transfer(_pgd(**threat), helpers.linear_model(seed=1))),
 )
 
 

@@ -169,7 +169,7 @@ def test_a_transfer_hands_over_the_source_s_images_and_never_differentiates_the_
     x, y = helpers.linear_images()
     source = helpers.linear_model()
     attack = attacks.PGD(eps=EPS, eps_iter=0.02, nb_iter=10)
-    transferred = attacks.Transfer.of(source, attack)(lambda images: np.asarray(source(images)), x, y)
+    transferred = attacks.Transfer(attack, source)(lambda images: np.asarray(source(images)), x, y)
     np.testing.assert_array_equal(transferred.x_adv, attack(source, x, y).x_adv)
     assert (transferred.queries == 0).all()
 
@@ -215,14 +215,14 @@ def test_a_majority_of_passes_decides_where_single_passes_waver():
     assert victim.decide(x) == 1
 
 
-class _Cheat(attacks.AbstractAttack):
+class _Cheat(attacks.AbstractBudgetAttack):
     """Proposes images far outside the budget."""
 
     def propose(self, victim, x, y, rng):
         return np.full_like(x, 9.0)
 
 
-class _Broken(attacks.AbstractAttack):
+class _Broken(attacks.AbstractBudgetAttack):
     """Proposes images that are no numbers."""
 
     def propose(self, victim, x, y, rng):

@@ -19,7 +19,7 @@ QUIET = {"show_progress": False}
 def flips(rows):
     """An attack that breaks exactly the linear victim's images in `rows`."""
 
-    class Flips(attacks.AbstractAttack):
+    class Flips(attacks.AbstractBudgetAttack):
         name = "flips"
 
         def propose(self, victim, x, y, rng):

@@ -26,6 +26,8 @@ class ThreatModel(NamedTuple):
 
     def __str__(self):
         name = "Linf" if self.norm == np.inf else f"L{self.norm:g}"
+        if self.eps == np.inf:
+            return f"{name}, least distance, on [{self.bounds.low:g},{self.bounds.high:g}]"
         return f"{name} {format_eps(self.eps)} on [{self.bounds.low:g},{self.bounds.high:g}]"
 
 
@@ -41,6 +43,7 @@ class Outcome(enum.Enum):
 
     SUCCESS = "The adversarial image changes the decision."
     ALREADY_WRONG = "The model was wrong on the clean image, so there was nothing to attack."
+    TOO_FAR = "The nearest adversarial image that was found is farther away than eps."
     FAILED = "The budget is spent and the decision has not changed."
     NON_FINITE = "The attack proposed non-finite pixels; the clean image was kept."
 

@@ -1,11 +1,11 @@
 """Attacks: each proposes images, the template brings them inside the threat model and judges them."""
 
 from tfrobust import checks
-from tfrobust.attacks.base import AbstractAttack
+from tfrobust.attacks.adaptive import BPDA, EOT, Temperature, Transfer
+from tfrobust.attacks.base import AbstractAttack, AbstractBudgetAttack, AbstractDistanceAttack
 from tfrobust.attacks.gradient import FGSM, PGD
 from tfrobust.attacks.probes import ConstantOffset, UniformNoise
 from tfrobust.attacks.square import Square
-from tfrobust.attacks.transfer import Transfer
 from tfrobust.attacks.victim import Victim
 
 ATTACKS = {
@@ -18,11 +18,16 @@ ATTACKS = {
 
 __all__ = [
     "ATTACKS",
+    "BPDA",
+    "EOT",
     "FGSM",
     "PGD",
     "AbstractAttack",
+    "AbstractBudgetAttack",
+    "AbstractDistanceAttack",
     "ConstantOffset",
     "Square",
+    "Temperature",
     "Transfer",
     "UniformNoise",
     "Victim",

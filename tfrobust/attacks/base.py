@@ -1,4 +1,8 @@
-"""The attack template: subclasses propose images, the template projects, clips and judges them."""
+"""The attack template: subclasses propose images, the template brings them inside the threat model and judges them.
+
+Two families share it: attacks with a fixed budget, and attacks that look for the nearest adversarial image.
+Adaptations (`adaptive.py`) wrap an attack of either family.
+"""
 
 import abc
 import dataclasses
@@ -10,49 +14,23 @@ from tfrobust.attacks.victim import Victim
 from tfrobust.types import AttackResult, Bounds, Outcome, ThreatModel
 
 SAMPLE = 4  # images on which a model is checked before an attack starts
+TOLERANCE = 1e-6  # float32 rounding of a distance that is held against a budget
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class AbstractAttack(abc.ABC):
-    """A fixed-budget attack.
+    """What all attacks share: the call, and the judgement.
 
-    Args:
-        eps: budget in pixel units, at least 0.
-        norm: `numpy.inf` or 2.
-        clip_min: lowest pixel value.
-        clip_max: highest pixel value.
+    Attributes:
+        threat: the `ThreatModel` that the attack keeps to; its `eps` is infinite for an unlimited distance.
         targeted: whether labels given are to be reached rather than left.
-        eot: gradient passes averaged per step; None is 20 for a random model and 1 for any other.
+        eot: passes averaged per step, or None, see `Victim`.
         seed: seed of the attack's own randomness; the same seed, model and images give the same result.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
 
-    eps: float
-    norm: float = np.inf
-    clip_min: float = 0.0
-    clip_max: float = 1.0
-    targeted: bool = False
-    eot: int | None = None
-    seed: int = 0
-
-    def __post_init__(self):
-        checks.eps(self.eps)
-        norms.get(self.norm)
-        checks.require(
-            self.clip_min < self.clip_max,
-            "clip_min must be below clip_max.",
-            clip_min=self.clip_min,
-            clip_max=self.clip_max,
-        )
-        if self.eot is not None:
-            checks.count(self.eot, "eot")
-
     @property
+    @abc.abstractmethod
     def threat(self):
         """The `ThreatModel` that the attack keeps to."""
-        return ThreatModel(self.eps, self.norm, Bounds(self.clip_min, self.clip_max))
 
     @property
     def name(self):
@@ -77,15 +55,14 @@ class AbstractAttack(abc.ABC):
             Images of the shape of `x`; the template projects and clips them.
         """
 
+    @abc.abstractmethod
+    def inside(self, x_adv, x):
+        """Nearest legal images to finite `x_adv`, given the clean `x`. Called by the template only."""
+
     def perturb(self, victim, x, y, rng):
         """Candidates inside the threat model, ungraded: what adversarial training needs. Returns a numpy array."""
-        return self._inside(np.asarray(self.propose(victim, x, y, rng)), x)
-
-    def _inside(self, x_adv, x):
-        """Nearest images inside the ball around `x` and the bounds; a non-finite image becomes the clean one."""
-        finite = np.isfinite(x_adv).all(axis=(1, 2, 3), keepdims=True)
-        delta = np.asarray(norms.get(self.norm).project(np.where(finite, x_adv, x) - x, self.eps))
-        return np.clip(x + delta, self.clip_min, self.clip_max)
+        proposed = np.asarray(self.propose(victim, x, y, rng))
+        return self.inside(np.where(_is_finite(proposed)[:, None, None, None], proposed, x), x)
 
     def __call__(self, model, x, y=None, *, batch_size=128, on_batch=None):
         """Attack a model and judge the result on fresh forward passes.
@@ -99,7 +76,8 @@ class AbstractAttack(abc.ABC):
             on_batch: called with the number of images done after each batch, e.g. to move a progress bar.
 
         Returns:
-            `AttackResult`; `success` is true where the final decision is adversarial, also where it was wrong already.
+            `AttackResult`; `success` is true where the final decision is adversarial and near enough, also where it
+            was adversarial already.
 
         Raises:
             ValueError: images, labels or logits are not as stated, or a targeted attack got no labels.
@@ -126,16 +104,107 @@ class AbstractAttack(abc.ABC):
         victim.queries = 0
         proposed = np.asarray(self.propose(victim, x, y, rng))
         queries = np.broadcast_to(victim.queries, len(x))
-        finite = np.isfinite(proposed).all(axis=(1, 2, 3))
-        x_adv = self._inside(proposed, x)
+        finite = _is_finite(proposed)
+        x_adv = self.inside(np.where(finite[:, None, None, None], proposed, x), x)
         x_adv[already] = x[already]  # nothing to attack: the clean image is the nearest adversarial one
         decided = victim.decide(x_adv)
-        success = decided == y if self.targeted else decided != y
-        success = success | already
+        adversarial = decided == y if self.targeted else decided != y
+        distance = norms.get(self.threat.norm).distance(x_adv - x)
+        near = distance <= self.threat.eps + TOLERANCE
         outcome = np.select(
-            [already, ~finite, success],
-            [Outcome.ALREADY_WRONG, Outcome.NON_FINITE, Outcome.SUCCESS],
+            [already, ~finite, adversarial & near, adversarial],
+            [Outcome.ALREADY_WRONG, Outcome.NON_FINITE, Outcome.SUCCESS, Outcome.TOO_FAR],
             Outcome.FAILED,
         )
-        distance = norms.get(self.norm).distance(x_adv - x)
-        return AttackResult(x_adv, success, distance, queries, outcome)
+        return AttackResult(x_adv, already | (adversarial & near), distance, queries, outcome)
+
+
+def _is_finite(images):
+    return np.isfinite(images).all(axis=(1, 2, 3))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AbstractBudgetAttack(AbstractAttack):
+    """An attack that uses a fixed budget in full.
+
+    Args:
+        eps: budget in pixel units, at least 0.
+        norm: `numpy.inf` or 2.
+        clip_min: lowest pixel value.
+        clip_max: highest pixel value.
+        targeted: whether labels given are to be reached rather than left.
+        eot: passes averaged per step; None averages gradients over 20 passes of a random model.
+        seed: seed of the attack's own randomness.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+
+    eps: float
+    norm: float = np.inf
+    clip_min: float = 0.0
+    clip_max: float = 1.0
+    targeted: bool = False
+    eot: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        checks.eps(self.eps)
+        _check_common(self)
+
+    @property
+    def threat(self):
+        return ThreatModel(self.eps, self.norm, Bounds(self.clip_min, self.clip_max))
+
+    def inside(self, x_adv, x):
+        delta = np.asarray(norms.get(self.norm).project(x_adv - x, self.eps))
+        return np.clip(x + delta, self.clip_min, self.clip_max)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AbstractDistanceAttack(AbstractAttack):
+    """An attack that looks for the nearest adversarial image.
+
+    Args:
+        eps: largest distance that counts as success, in pixel units; None sets no limit.
+        norm: norm of the distance, `numpy.inf` or 2.
+        clip_min: lowest pixel value.
+        clip_max: highest pixel value.
+        targeted: whether labels given are to be reached rather than left.
+        eot: passes averaged per step; None averages gradients over 20 passes of a random model.
+        seed: seed of the attack's own randomness.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+
+    eps: float | None = None
+    norm: float = 2
+    clip_min: float = 0.0
+    clip_max: float = 1.0
+    targeted: bool = False
+    eot: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.eps is not None:
+            checks.eps(self.eps)
+        _check_common(self)
+
+    @property
+    def threat(self):
+        eps = np.inf if self.eps is None else self.eps
+        return ThreatModel(eps, self.norm, Bounds(self.clip_min, self.clip_max))
+
+    def inside(self, x_adv, x):
+        del x
+        return np.clip(x_adv, self.clip_min, self.clip_max)
+
+
+def _check_common(attack):
+    norms.get(attack.norm)
+    below = attack.clip_min < attack.clip_max
+    limits = {"clip_min": attack.clip_min, "clip_max": attack.clip_max}
+    checks.require(below, "clip_min must be below clip_max.", **limits)
+    if attack.eot is not None:
+        checks.count(attack.eot, "eot")

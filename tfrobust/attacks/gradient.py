@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from tfrobust import checks, losses, norms
-from tfrobust.attacks.base import AbstractAttack
+from tfrobust.attacks.base import AbstractBudgetAttack
 from tfrobust.attacks.gradients import steepest_step
 
 
@@ -24,13 +24,13 @@ def ascend(victim, attack, x, y, start, eps_iter, nb_iter):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FGSM(AbstractAttack):
+class FGSM(AbstractBudgetAttack):
     """Fast gradient sign method: one step of the whole budget.
 
     Formula: `clip(x + eps sign(grad_x CE(f(x), y)))`; in L2 the sign becomes the normalised gradient.
 
     Args:
-        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractAttack`.
+        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`.
 
     Returns:
         When called, an `AttackResult`.
@@ -52,7 +52,7 @@ class FGSM(AbstractAttack):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PGD(AbstractAttack):
+class PGD(AbstractBudgetAttack):
     """Projected gradient descent from a random start.
 
     Formula: `x_0 = x + U(ball)`; `x_{t+1} = project(x_t + eps_iter steepest(grad_x CE(f(x_t), y)))`.
@@ -61,7 +61,7 @@ class PGD(AbstractAttack):
         eps_iter: step size in pixel units.
         nb_iter: number of steps.
         rand_init: start at a random point of the ball rather than at the image.
-        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractAttack`.
+        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`.
 
     Returns:
         When called, an `AttackResult`.

@@ -5,19 +5,22 @@ import weakref
 import tensorflow as tf
 from cleverhans.tf2.utils import compute_gradient, optimize_linear
 
+from tfrobust.quantizers import surrogates
+
 _compiled = weakref.WeakKeyDictionary()  # model -> {what: compiled function}; a model's graphs die with it
 
 
-def _compiled_for(model, key, shape, function):
+def _compiled_for(model, key, shape, function, *more_inputs):
     """`function(model, images, …)` compiled for any number of images of `shape`, once per model and `key`."""
     functions = _compiled.setdefault(model, {})
     if (key, shape) not in functions:
-        images = tf.TensorSpec((None, *shape), tf.float32)
-        labels = tf.TensorSpec((None,), tf.int64)
-        signature = (images,) if key == "call" else (images, labels)
+        signature = (tf.TensorSpec((None, *shape), tf.float32), *more_inputs)
         weak = weakref.proxy(model)
         functions[key, shape] = tf.function(lambda *inputs: function(weak, *inputs), input_signature=signature)
     return functions[key, shape]
+
+
+LABELS = tf.TensorSpec((None,), tf.int64)
 
 
 def compiled_call(model, x):
@@ -25,8 +28,8 @@ def compiled_call(model, x):
     return _compiled_for(model, "call", tuple(x.shape[1:]), lambda model, x: model(x))(x)
 
 
-def input_gradient(model, loss, x, y, targeted=False):
-    """Gradient of `loss(labels, logits)` at each image; compiled once per model, loss and image shape.
+def input_gradient(model, loss, x, y, targeted=False, surrogate=None, temperature=1.0):
+    """Gradient of `loss(labels, logits / temperature)` at each image; compiled once per model, loss and image shape.
 
     Args:
         model: callable from images to logits, made of TensorFlow operations.
@@ -34,6 +37,8 @@ def input_gradient(model, loss, x, y, targeted=False):
         x: images, `[batch, height, width, channels]`.
         y: labels, `[batch]`.
         targeted: whether `y` are labels to reach rather than to leave.
+        surrogate: pseudo-derivative that replaces each quantizer's own, or None.
+        temperature: what logits are divided by.
 
     Returns:
         Tensor of the shape of `x`.
@@ -41,10 +46,71 @@ def input_gradient(model, loss, x, y, targeted=False):
 
     def gradient(model, x, y):
         # CleverHans's own function, compiled apart for each model: shared by all, it would keep every model alive.
-        return compute_gradient.python_function(model, loss, x, y, targeted)
+        seen = _at_temperature(model, temperature)
+        with surrogates.override(surrogate):
+            return compute_gradient.python_function(seen, loss, x, y, targeted)
 
     x = tf.convert_to_tensor(x)
-    return _compiled_for(model, (loss, targeted), tuple(x.shape[1:]), gradient)(x, tf.cast(y, tf.int64))
+    key = ("gradient", loss, targeted, surrogate, temperature)
+    return _compiled_for(model, key, tuple(x.shape[1:]), gradient, LABELS)(x, tf.cast(y, tf.int64))
+
+
+def loss_and_gradient(model, loss, x, y, surrogate=None, temperature=1.0):
+    """`(loss [batch], logits [batch, classes], gradient of the loss)` in one pass; arguments as `input_gradient`."""
+
+    def both(model, x, y):
+        with surrogates.override(surrogate), tf.GradientTape() as tape:
+            tape.watch(x)
+            logits = model(x)
+            value = loss(y, logits / temperature)
+            gradient = tape.gradient(value, x)
+        return value, logits, gradient
+
+    x = tf.convert_to_tensor(x)
+    key = ("loss", loss, surrogate, temperature)
+    return _compiled_for(model, key, tuple(x.shape[1:]), both, LABELS)(x, tf.cast(y, tf.int64))
+
+
+def class_gradients(model, x, classes, surrogate=None):
+    """Logits, and the gradients of some of them, by one forward pass and one backward pass per class.
+
+    Args:
+        model: callable from images to logits, made of TensorFlow operations.
+        x: images, `[batch, height, width, channels]`.
+        classes: class indices, `[batch, k]`.
+        surrogate: pseudo-derivative that replaces each quantizer's own, or None.
+
+    Returns:
+        `(logits [batch, all classes], gradients [batch, k, height, width, channels])`.
+    """
+    k = classes.shape[1]
+
+    def gradients(model, x, classes):
+        with surrogates.override(surrogate), tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            logits = model(x)
+            chosen = tf.unstack(tf.gather(logits, classes, batch_dims=1), k, axis=1)
+        with surrogates.override(surrogate):
+            return logits, tf.stack([tape.gradient(logit, x) for logit in chosen], axis=1)
+
+    x = tf.convert_to_tensor(x)
+    wanted = tf.TensorSpec((None, k), tf.int64)
+    key = ("classes", k, surrogate)
+    return _compiled_for(model, key, tuple(x.shape[1:]), gradients, wanted)(x, tf.cast(classes, tf.int64))
+
+
+def _at_temperature(model, temperature):
+    return model if temperature == 1.0 else lambda x: model(x) / temperature
+
+
+def averaged(function, passes):
+    """Mean of `passes` results of `function()`, each a tensor or a tuple of tensors."""
+    if passes == 1:
+        return function()
+    results = [function() for _ in range(passes)]
+    if isinstance(results[0], tuple):
+        return tuple(sum(parts) / passes for parts in zip(*results, strict=True))
+    return sum(results) / passes
 
 
 def steepest_step(gradient, length, norm):

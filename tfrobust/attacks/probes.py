@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfrobust import checks, norms
-from tfrobust.attacks.base import AbstractAttack
+from tfrobust.attacks.base import AbstractBudgetAttack
 
 
 def try_in_turn(victim, x, y, candidates, targeted):
@@ -22,14 +22,14 @@ def try_in_turn(victim, x, y, candidates, targeted):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class UniformNoise(AbstractAttack):
+class UniformNoise(AbstractBudgetAttack):
     """Random noise drawn uniformly from the ball; with several draws, the first that succeeds.
 
     Formula: `clip(x + U(ball of eps))`.
 
     Args:
         n_draws: draws tried per image.
-        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractAttack`.
+        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`.
 
     Returns:
         When called, an `AttackResult`.
@@ -59,14 +59,14 @@ class UniformNoise(AbstractAttack):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConstantOffset(AbstractAttack):
+class ConstantOffset(AbstractBudgetAttack):
     """Add one number to every pixel, and sweep that number over the budget.
 
     Formula: `clip(x + c)` for `c` in `offsets`, smallest magnitude first; the first that succeeds is kept.
 
     Args:
         offsets: numbers to try, each at most `eps` in magnitude; None is 21 evenly spaced from -eps to eps.
-        eps, norm (Linf only), clip_min, clip_max, targeted, eot, seed: see `AbstractAttack`.
+        eps, norm (Linf only), clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`.
 
     Returns:
         When called, an `AttackResult`.

@@ -5,14 +5,14 @@ import dataclasses
 import numpy as np
 
 from tfrobust import checks
-from tfrobust.attacks.base import AbstractAttack
+from tfrobust.attacks.base import AbstractBudgetAttack
 
 # Share of the image that a square covers is halved at these shares of the budget (Andriushchenko et al., section 4).
 HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Square(AbstractAttack):
+class Square(AbstractBudgetAttack):
     """Square attack in Linf: at each query one random square takes random colours at the edge of the ball.
 
     Formula: start at `x + eps s`, s = random vertical stripes of -1 and +1; then draw a square of side
@@ -24,8 +24,9 @@ class Square(AbstractAttack):
     Args:
         n_queries: most forward passes per image.
         p_init: share of pixels in the first squares, in (0, 1].
-        eps, norm (Linf only), clip_min, clip_max, targeted, eot, seed: see `AbstractAttack`. A random model's margin
-            is one pass per query unless `eot` asks for more, and no image is given up before the budget is spent.
+        eps, norm (Linf only), clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`. A random
+            model's margin is one pass per query unless `eot` asks for more, and no image is given up before the
+            budget is spent.
 
     Returns:
         When called, an `AttackResult`.
@@ -78,7 +79,7 @@ class Square(AbstractAttack):
             best[active[improves]] = candidate[improves]
             best_margin[active[improves]] = margin[improves]
             queries[active] += per_step
-        victim.queries = queries * (self.eot or 1)
+        victim.queries = queries * victim.passes
         return best
 
     def _side(self, shape, query):
@@ -99,8 +100,8 @@ class Square(AbstractAttack):
         return np.where(inside, np.clip(x + colour, self.clip_min, self.clip_max), current)
 
     def _margin(self, victim, x, y):
-        """How far each image is from success (negative: reached), averaged over `eot` passes."""
-        logits = sum(victim.logits(x) for _ in range(self.eot or 1)) / (self.eot or 1)
+        """How far each image is from success (negative: reached)."""
+        logits = victim.logits(x)
         rows = np.arange(len(x))
         labelled = logits[rows, y]
         logits[rows, y] = -np.inf

@@ -18,7 +18,7 @@ def basic(threat, source=None, square_queries=2000):
         attacks[1:1] = [ConstantOffset(**shared), ConstantOffset(**shared, offsets=(threat.eps,))]
         attacks.append(Square(**shared, n_queries=square_queries))
     if source is not None:
-        attacks.insert(-1, Transfer.of(source, pgd))
+        attacks.insert(-1, Transfer(pgd, source))
     return attacks
 
 

@@ -8,6 +8,7 @@ import re
 import keras
 
 from tfrobust import checks
+from tfrobust.quantizers import surrogates
 from tfrobust.quantizers.base import AbstractQuantizer
 from tfrobust.quantizers.binary import Binary, BinaryStochastic, binary, binary_stochastic
 from tfrobust.quantizers.dorefa import (
@@ -48,6 +49,7 @@ __all__ = [
     "fixed",
     "kbit",
     "sqa",
+    "surrogates",
     *sorted(kind.__name__ for kind in QUANTIZERS.values()),
 ]
 
