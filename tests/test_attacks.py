@@ -294,7 +294,6 @@ def test_models_that_do_not_return_logits_are_refused(model, message):
         (lambda: attacks.FGSM(eps=0.1, eot=0), "eot must be an integer of at least 1"),
         (lambda: attacks.PGD(eps=0.1, eps_iter=-1, nb_iter=1), "eps_iter must be finite and at least 0"),
         (lambda: attacks.PGD(eps=0.1, eps_iter=0.1, nb_iter=0), "nb_iter must be an integer of at least 1"),
-        (lambda: attacks.Square(eps=0.1, norm=2), "Square works in Linf only"),
         (lambda: attacks.Square(eps=0.1, p_init=0), r"p_init must lie in \(0, 1\]"),
         (lambda: attacks.ConstantOffset(eps=0.1, offsets=(0.2,)), "offsets must be at most eps=0.1"),
         (lambda: attacks.get("pdg", eps=0.1), "attack must be one of.*did you mean pgd"),

@@ -167,3 +167,36 @@ def test_margin_does_not_depend_on_the_size_of_logits(scale):
 def test_margin_of_half_precision_logits_is_finite(dtype):
     margin = losses.margin([1, 0], ops.cast([[0.5, 2.0], [1.0, 3.0]], dtype))
     np.testing.assert_array_equal(array(ops.cast(margin, "float32")), [1.5, -2])
+
+
+def test_negative_margin_stops_at_its_confidence(logits, labels):
+    expected = np.minimum(-array(losses.margin(labels, logits)), 1.5)
+    np.testing.assert_allclose(array(losses.negative_margin(1.5)(labels, logits)), expected, rtol=1e-6)
+    assert losses.negative_margin(1.5) is losses.negative_margin(1.5)  # compiled graphs are kept per loss object
+
+
+def test_dlr_is_the_margin_over_the_distance_from_the_first_to_the_third_logit(logits, labels):
+    ordered = -np.sort(-logits, axis=-1)
+    expected = -array(losses.margin(labels, logits)) / (ordered[:, 0] - ordered[:, 2])
+    np.testing.assert_allclose(array(losses.dlr(labels, logits)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale, shift", [(1e3, 0.0), (1.0, 7.0)])
+def test_dlr_does_not_see_scale_and_shift_of_the_logits(scale, shift, logits, labels):
+    expected = array(losses.dlr(labels, logits))
+    np.testing.assert_allclose(array(losses.dlr(labels, scale * logits + shift)), expected, rtol=1e-4)
+
+
+def test_targeted_dlr_grows_with_the_target_s_logit(logits, labels):
+    targets = (labels + 1) % 5
+    pairs = np.stack([labels, targets], -1)
+    rows, ordered = np.arange(8), -np.sort(-logits, axis=-1)
+    spread = ordered[:, 0] - (ordered[:, 2] + ordered[:, 3]) / 2
+    expected = (logits[rows, targets] - logits[rows, labels]) / spread
+    np.testing.assert_allclose(array(losses.targeted_dlr(pairs, logits)), expected, rtol=1e-5)
+
+
+def test_dlr_losses_need_three_classes():
+    for loss, labels in ((losses.dlr, [0]), (losses.targeted_dlr, [[0, 1]])):
+        with pytest.raises(ValueError, match="at least 3 classes.*Received: classes=2"):
+            loss(labels, [[1.0, 2.0]])

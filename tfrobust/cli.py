@@ -38,10 +38,14 @@ def _parser():
     command("card", _card, "show a model's card", "model")
 
     sub = command("evaluate", _evaluate, "measure a model clean, under attack and in the worst case", "model")
-    _data_options(sub)
-    sub.add_argument("--suite", default="basic", help="suite of attacks (default: basic)")
+    _data_options(sub, several=True)
+    sub.add_argument("--suite", default="adaptive", help="suite of attacks (default: adaptive)")
+    sub.add_argument("--norm", choices=("inf", "2"), default="inf", help="norm of the budget (default: inf)")
     sub.add_argument("--n-costly", type=int, metavar="N", help="images for attacks of over 500 queries each")
-    sub.add_argument("--transfer-from", metavar="MODEL", help="zoo model whose adversarial images are tried too")
+    sub.add_argument("--transfer-from", metavar="MODEL", nargs="+", help="models whose adversarial images are tried")
+    sub.add_argument("--time-limit", type=float, metavar="SECONDS", help="start no further batch after this time")
+    sub.add_argument("--state", metavar="FILE", help="keep results here; a killed evaluation goes on from it")
+    sub.add_argument("--html", metavar="FILE.html", help="write a page that opens without network")
 
     sub = command("train", _train, "train a network and save it as .keras", "model")
     _data_options(sub)
@@ -64,9 +68,11 @@ def _parser():
     return parser
 
 
-def _data_options(sub):
+def _data_options(sub, several=False):
     sub.add_argument("--data", choices=DATASETS, help="data set (default: the one at hand for the model's input)")
-    sub.add_argument("--eps", type=float, help="Linf budget in pixel units (default: the data set's usual one)")
+    more = {"nargs": "+", "help": "budgets in pixel units; several give a curve (default: the data set's usual one)"}
+    one = {"help": "Linf budget in pixel units (default: the data set's usual one)"}
+    sub.add_argument("--eps", type=float, **(more if several else one))
     sub.add_argument("-n", "--n", type=int, help="number of images (default: all)")
 
 
@@ -132,12 +138,17 @@ def _evaluate(arguments):
     report = tfrobust.evaluate(
         model,
         name,
-        eps,
+        eps[0] if isinstance(eps, list) and len(eps) == 1 else eps,
         suite=arguments.suite,
+        norm=float(arguments.norm),
         n=arguments.n,
         n_costly=arguments.n_costly,
-        source=tfrobust.zoo.load(arguments.transfer_from) if arguments.transfer_from else None,
+        source=[_load(source) for source in arguments.transfer_from or ()],
+        time_limit=arguments.time_limit,
+        state=arguments.state,
     )
+    if arguments.html:
+        report.to_html(arguments.html)
     _print(report.table(), report.to_dict(), arguments.json)
 
 

@@ -87,7 +87,7 @@ def unpack(data, n=None):
 
     Args:
         data: a data set's name (its test split is taken), a `Dataset`, or `(images, labels)`.
-        n: keep the first `n` images; None keeps all.
+        n: keep the first `n` images, at least 1; None keeps all.
 
     Returns:
         `(name or None, images float32, labels)`.
@@ -96,6 +96,8 @@ def unpack(data, n=None):
         >>> unpack("digits", n=3)[1].shape
         (3, 28, 28, 1)
     """
+    if n is not None:
+        checks.count(n, "n")
     if isinstance(data, str):
         data = load(data, "test", n)
     if isinstance(data, Dataset):

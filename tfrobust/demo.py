@@ -5,7 +5,7 @@ import pathlib
 from tfrobust import data as datasets, export, zoo
 from tfrobust.attacks import FGSM, PGD, Square, UniformNoise
 from tfrobust.evaluation import evaluate
-from tfrobust.evaluation.report import row
+from tfrobust.evaluation.metrics import row
 
 IMAGES, SQUARE_IMAGES = 500, 200
 
@@ -30,8 +30,8 @@ def demo(path="lenet_dqa2.int8.tflite", show_progress=None):
         PGD(eps=eps, eps_iter=eps / 30, nb_iter=40),
         Square(eps=eps, n_queries=501),
     ]
-    sizes = {"n": IMAGES, "n_costly": SQUARE_IMAGES}
-    report = evaluate(model, name, eps, suite=attacks, show_progress=show_progress, **sizes)
+    settings = {"n": IMAGES, "n_costly": SQUARE_IMAGES, "examine": False, "show_progress": show_progress}
+    report = evaluate(model, name, eps, suite=attacks, **settings)
     exported = export.to_tflite(model, pathlib.Path(path), "int8", data=name, n=IMAGES, show_progress=show_progress)
     return report, exported
 

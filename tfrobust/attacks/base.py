@@ -64,7 +64,7 @@ class AbstractAttack(abc.ABC):
         proposed = np.asarray(self.propose(victim, x, y, rng))
         return self.inside(np.where(_is_finite(proposed)[:, None, None, None], proposed, x), x)
 
-    def __call__(self, model, x, y=None, *, batch_size=128, on_batch=None):
+    def __call__(self, model, x, y=None, *, batch_size=128, on_batch=None, first=0):
         """Attack a model and judge the result on fresh forward passes.
 
         Args:
@@ -74,6 +74,7 @@ class AbstractAttack(abc.ABC):
                 own prediction.
             batch_size: images attacked at once.
             on_batch: called with the number of images done after each batch, e.g. to move a progress bar.
+            first: position of the first image in a larger set; images attacked in parts get randomness of their own.
 
         Returns:
             `AttackResult`; `success` is true where the final decision is adversarial and near enough, also where it
@@ -88,9 +89,9 @@ class AbstractAttack(abc.ABC):
         if y is not None:
             y = checks.labels(y, len(x), victim.classes)
         parts = []
-        for index, start in enumerate(range(0, len(x), batch_size)):
+        for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
-            rng = np.random.default_rng([self.seed, index])
+            rng = np.random.default_rng([self.seed, first + start])
             parts.append(self._attack_batch(victim, x[part], None if y is None else y[part], rng))
             if on_batch is not None:
                 on_batch(len(x[part]))

@@ -10,17 +10,61 @@ from tfrobust.attacks.base import AbstractBudgetAttack
 from tfrobust.attacks.gradients import steepest_step
 
 
-def ascend(victim, attack, x, y, start, eps_iter, nb_iter):
-    """Climb the cross-entropy from `start` by `nb_iter` steepest steps of `eps_iter`, projecting after each."""
+def ascend(victim, attack, x, y, start, eps_iter, nb_iter, loss=losses.cross_entropy, decay=None):
+    """Climb `loss` from `start` by `nb_iter` steepest steps of `eps_iter`, projecting after each.
+
+    With a `decay` the steps follow `decay` times the past direction plus the gradient over its mean size.
+    """
     bounds = attack.threat.bounds
     norm = norms.get(attack.norm)
     x = ops.convert_to_tensor(x)
     x_adv = ops.clip(ops.convert_to_tensor(start), *bounds)
+    direction = 0.0
     for _ in range(nb_iter):
-        gradient = victim.gradient(losses.cross_entropy, x_adv, y, attack.targeted)
-        x_adv = ops.clip(x_adv + steepest_step(gradient, eps_iter, attack.norm), *bounds)
+        gradient = victim.gradient(loss, x_adv, y, attack.targeted)
+        direction = gradient if decay is None else decay * direction + _over_mean_size(gradient)
+        x_adv = ops.clip(x_adv + steepest_step(direction, eps_iter, attack.norm), *bounds)
         x_adv = ops.clip(x + norm.project(x_adv - x, attack.eps), *bounds)
     return x_adv
+
+
+def random_start(attack, x, rng):
+    """A point drawn uniformly from the attack's ball around each image."""
+    return (x + norms.get(attack.norm).sample(rng, x.shape, attack.eps)).astype("float32")
+
+
+def _over_mean_size(gradient):
+    size = ops.mean(ops.abs(gradient), axis=(1, 2, 3), keepdims=True)
+    return gradient / ops.maximum(size, 1e-12)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AbstractStepsAttack(AbstractBudgetAttack):
+    """A fixed number of steps of one size.
+
+    Args:
+        eps_iter: step size in pixel units.
+        nb_iter: number of steps.
+        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+
+    eps_iter: float
+    nb_iter: int
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.eps(self.eps_iter, "eps_iter")
+        checks.count(self.nb_iter, "nb_iter")
+
+    @property
+    def name(self):
+        return f"{type(self).__name__}-{self.nb_iter}"
+
+    def cost(self, eot=1):
+        return self.nb_iter * eot
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +96,7 @@ class FGSM(AbstractBudgetAttack):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PGD(AbstractBudgetAttack):
+class PGD(AbstractStepsAttack):
     """Projected gradient descent from a random start.
 
     Formula: `x_0 = x + U(ball)`; `x_{t+1} = project(x_t + eps_iter steepest(grad_x CE(f(x_t), y)))`.
@@ -77,22 +121,118 @@ class PGD(AbstractBudgetAttack):
         A. Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018.
     """
 
-    eps_iter: float
-    nb_iter: int
     rand_init: bool = True
+
+    def propose(self, victim, x, y, rng):
+        start = random_start(self, x, rng) if self.rand_init else x
+        return ascend(victim, self, x, y, start, self.eps_iter, self.nb_iter)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BIM(AbstractStepsAttack):
+    """Basic iterative method: projected steepest steps from the image itself.
+
+    Formula: `x_0 = x`; `x_{t+1} = project(x_t + eps_iter steepest(grad_x CE(f(x_t), y)))`.
+
+    Args:
+        eps_iter: step size in pixel units.
+        nb_iter: number of steps.
+        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`.
+
+    Returns:
+        When called, an `AttackResult`.
+
+    Raises:
+        ValueError: an argument outside its range.
+
+    Example:
+        >>> BIM(eps=0.3, eps_iter=0.05, nb_iter=10).name
+        'BIM-10'
+
+    Reference:
+        A. Kurakin, I. Goodfellow, S. Bengio, "Adversarial Examples in the Physical World", ICLR workshop 2017.
+    """
+
+    def propose(self, victim, x, y, rng):
+        del rng
+        return ascend(victim, self, x, y, x, self.eps_iter, self.nb_iter)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MIM(AbstractStepsAttack):
+    """Momentum iterative method: steps along an accumulated gradient.
+
+    Formula: `g_{t+1} = decay g_t + grad / mean|grad|`; `x_{t+1} = project(x_t + eps_iter steepest(g_{t+1}))`.
+
+    Args:
+        eps_iter: step size in pixel units.
+        nb_iter: number of steps.
+        decay: share of the past direction that is kept, at least 0.
+        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`.
+
+    Returns:
+        When called, an `AttackResult`.
+
+    Raises:
+        ValueError: an argument outside its range.
+
+    Example:
+        >>> MIM(eps=0.3, eps_iter=0.05, nb_iter=10).name
+        'MIM-10'
+
+    Reference:
+        Y. Dong et al., "Boosting Adversarial Attacks with Momentum", CVPR 2018; the gradient is scaled by its mean
+        size, as in CleverHans.
+    """
+
+    decay: float = 1.0
 
     def __post_init__(self):
         super().__post_init__()
-        checks.eps(self.eps_iter, "eps_iter")
-        checks.count(self.nb_iter, "nb_iter")
+        checks.eps(self.decay, "decay")
+
+    def propose(self, victim, x, y, rng):
+        del rng
+        return ascend(victim, self, x, y, x, self.eps_iter, self.nb_iter, decay=self.decay)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CarliniWagnerLinf(AbstractStepsAttack):
+    """Carlini and Wagner's objective under an Linf (or L2) budget: PGD on the margin, from a random start.
+
+    Formula: climb `min(max_{j != y} z_j - z_y, kappa)`: what is wrong by `kappa` is left alone.
+
+    Args:
+        eps_iter: step size in pixel units.
+        nb_iter: number of steps.
+        confidence: kappa, in logits, at least 0.
+        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`.
+
+    Returns:
+        When called, an `AttackResult`.
+
+    Raises:
+        ValueError: an argument outside its range.
+
+    Example:
+        >>> CarliniWagnerLinf(eps=0.3, eps_iter=0.01, nb_iter=40).name
+        'CWLinf-40'
+
+    Reference:
+        N. Carlini, D. Wagner, "Towards Evaluating the Robustness of Neural Networks", IEEE S&P 2017; as the SQA
+        paper's eq. 5 uses it.
+    """
+
+    confidence: float = 50.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.eps(self.confidence, "confidence")
 
     @property
     def name(self):
-        return f"PGD-{self.nb_iter}"
-
-    def cost(self, eot=1):
-        return self.nb_iter * eot
+        return f"CW{'Linf' if self.norm == np.inf else 'L2'}-{self.nb_iter}"
 
     def propose(self, victim, x, y, rng):
-        start = x + norms.get(self.norm).sample(rng, x.shape, self.eps) if self.rand_init else x
-        return ascend(victim, self, x, y, np.asarray(start, "float32"), self.eps_iter, self.nb_iter)
+        loss = losses.negative_margin(self.confidence)
+        return ascend(victim, self, x, y, random_start(self, x, rng), self.eps_iter, self.nb_iter, loss)

@@ -20,7 +20,9 @@ def _compiled_for(model, key, shape, function, *more_inputs):
     return functions[key, shape]
 
 
-LABELS = tf.TensorSpec((None,), tf.int64)
+def _like(labels):
+    """Any number of labels of this kind: `[batch]`, or `[batch, k]`."""
+    return tf.TensorSpec((None, *labels.shape[1:]), tf.int64)
 
 
 def compiled_call(model, x):
@@ -48,11 +50,11 @@ def input_gradient(model, loss, x, y, targeted=False, surrogate=None, temperatur
         # CleverHans's own function, compiled apart for each model: shared by all, it would keep every model alive.
         seen = _at_temperature(model, temperature)
         with surrogates.override(surrogate):
-            return compute_gradient.python_function(seen, loss, x, y, targeted)
+            return _or_zero(compute_gradient.python_function(seen, loss, x, y, targeted), x)
 
-    x = tf.convert_to_tensor(x)
+    x, y = tf.convert_to_tensor(x), tf.cast(y, tf.int64)
     key = ("gradient", loss, targeted, surrogate, temperature)
-    return _compiled_for(model, key, tuple(x.shape[1:]), gradient, LABELS)(x, tf.cast(y, tf.int64))
+    return _compiled_for(model, key, tuple(x.shape[1:]), gradient, _like(y))(x, y)
 
 
 def loss_and_gradient(model, loss, x, y, surrogate=None, temperature=1.0):
@@ -63,12 +65,12 @@ def loss_and_gradient(model, loss, x, y, surrogate=None, temperature=1.0):
             tape.watch(x)
             logits = model(x)
             value = loss(y, logits / temperature)
-            gradient = tape.gradient(value, x)
+            gradient = _or_zero(tape.gradient(value, x), x)
         return value, logits, gradient
 
-    x = tf.convert_to_tensor(x)
+    x, y = tf.convert_to_tensor(x), tf.cast(y, tf.int64)
     key = ("loss", loss, surrogate, temperature)
-    return _compiled_for(model, key, tuple(x.shape[1:]), both, LABELS)(x, tf.cast(y, tf.int64))
+    return _compiled_for(model, key, tuple(x.shape[1:]), both, _like(y))(x, y)
 
 
 def class_gradients(model, x, classes, surrogate=None):
@@ -91,12 +93,17 @@ def class_gradients(model, x, classes, surrogate=None):
             logits = model(x)
             chosen = tf.unstack(tf.gather(logits, classes, batch_dims=1), k, axis=1)
         with surrogates.override(surrogate):
-            return logits, tf.stack([tape.gradient(logit, x) for logit in chosen], axis=1)
+            return logits, tf.stack([_or_zero(tape.gradient(logit, x), x) for logit in chosen], axis=1)
 
     x = tf.convert_to_tensor(x)
-    wanted = tf.TensorSpec((None, k), tf.int64)
     key = ("classes", k, surrogate)
-    return _compiled_for(model, key, tuple(x.shape[1:]), gradients, wanted)(x, tf.cast(classes, tf.int64))
+    classes = tf.cast(classes, tf.int64)
+    return _compiled_for(model, key, tuple(x.shape[1:]), gradients, _like(classes))(x, classes)
+
+
+def _or_zero(gradient, x):
+    """A model may cut its input off from its output (a staircase without a pseudo-gradient): that gradient is 0."""
+    return tf.zeros_like(x) if gradient is None else gradient
 
 
 def _at_temperature(model, temperature):
@@ -115,4 +122,4 @@ def averaged(function, passes):
 
 def steepest_step(gradient, length, norm):
     """Move of `length` in `norm` that increases a linear function with this `gradient` the most."""
-    return optimize_linear(gradient, length, norm)
+    return optimize_linear(tf.convert_to_tensor(gradient), length, norm)

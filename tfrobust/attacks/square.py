@@ -5,26 +5,51 @@ import dataclasses
 import numpy as np
 
 from tfrobust import checks
+from tfrobust.attacks import square_l2
 from tfrobust.attacks.base import AbstractBudgetAttack
+from tfrobust.attacks.margins import margin
 
 # Share of the image that a square covers is halved at these shares of the budget (Andriushchenko et al., section 4).
 HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 
+def stripes(rng, shape, eps):
+    """First change in Linf: a random sign per column and channel."""
+    return rng.choice(np.float32([-eps, eps]), size=(shape[0], 1, *shape[2:]))
+
+
+def with_square(rng, x, current, share, attack):
+    """`current` with the change inside one random square per image redrawn."""
+    n, height, width, channels = x.shape
+    side = int(np.clip(round(np.sqrt(share * height * width)), 1, min(height, width)))
+    top = rng.integers(0, height - side + 1, size=(n, 1))
+    left = rng.integers(0, width - side + 1, size=(n, 1))
+    colour = rng.choice(np.float32([-attack.eps, attack.eps]), size=(n, 1, 1, channels))
+    rows, columns = top + np.arange(side), left + np.arange(side)
+    square = np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]
+    candidate = current.copy()
+    candidate[square] = np.clip(x[square] + colour, attack.clip_min, attack.clip_max)
+    return candidate
+
+
+SEARCHES = {np.inf: (stripes, with_square), 2: (square_l2.tiles, square_l2.with_windows)}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Square(AbstractBudgetAttack):
-    """Square attack in Linf: at each query one random square takes random colours at the edge of the ball.
+    """Square attack: at each query one random square of the change is redrawn, and kept if that helps.
 
-    Formula: start at `x + eps s`, s = random vertical stripes of -1 and +1; then draw a square of side
+    Formula: in Linf start at `x + eps s`, s = random vertical stripes of -1 and +1; then draw a square of side
     `sqrt(p h w)`, set the change inside it to `eps` times a random sign per channel, and keep it if the margin
-    `z_y - max_{j != y} z_j` falls. p starts at `p_init` and halves at fixed shares of the budget.
+    `z_y - max_{j != y} z_j` falls. p starts at `p_init` and halves at fixed shares of the budget. In L2 the change of
+    one window moves into another, where it grows by a bump of random sign: see `square_l2`.
 
     Uses no gradient, so it also finds what gradient masking hides, and works on any callable (a TFLite file too).
 
     Args:
-        n_queries: most forward passes per image.
+        n_queries: most forward passes per image; one is counted, but not spent, where a square changes nothing.
         p_init: share of pixels in the first squares, in (0, 1].
-        eps, norm (Linf only), clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`. A random
+        eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`. A random
             model's margin is one pass per query unless `eot` asks for more, and no image is given up before the
             budget is spent.
 
@@ -32,7 +57,7 @@ class Square(AbstractBudgetAttack):
         When called, an `AttackResult`.
 
     Raises:
-        ValueError: an argument outside its range, or a norm other than Linf.
+        ValueError: an argument outside its range.
 
     Example:
         >>> Square(eps=0.3, n_queries=2000).name
@@ -50,7 +75,6 @@ class Square(AbstractBudgetAttack):
         super().__post_init__()
         checks.count(self.n_queries, "n_queries")
         checks.require(0 < self.p_init <= 1, "p_init must lie in (0, 1].", p_init=self.p_init)
-        checks.require(self.norm == np.inf, "Square works in Linf only: norm must be numpy.inf.", norm=self.norm)
 
     @property
     def name(self):
@@ -60,9 +84,9 @@ class Square(AbstractBudgetAttack):
         return self.n_queries
 
     def propose(self, victim, x, y, rng):
-        stripes = rng.choice(np.float32([-self.eps, self.eps]), size=(len(x), 1, *x.shape[2:]))
-        best = np.clip(x + stripes, self.clip_min, self.clip_max)
-        best_margin = self._margin(victim, best, y)
+        start, redrawn = SEARCHES[self.norm]
+        best = np.clip(x + start(rng, x.shape, self.eps), self.clip_min, self.clip_max)
+        best_margin = margin(victim, best, y, self.targeted)
         queries = np.ones(len(x), "int64")
         # A random model's margin may be low by one lucky draw: there the best image is measured again beside each
         # candidate, and every image goes on to the end.
@@ -72,38 +96,20 @@ class Square(AbstractBudgetAttack):
             if len(active) == 0:
                 break
             if victim.is_random:
-                best_margin = self._margin(victim, best, y)
-            candidate = self._with_square(x[active], best[active], self._side(x.shape, query), rng)
-            margin = self._margin(victim, candidate, y[active])
-            improves = margin < best_margin[active]
-            best[active[improves]] = candidate[improves]
-            best_margin[active[improves]] = margin[improves]
+                best_margin = margin(victim, best, y, self.targeted)
+            candidate = redrawn(rng, x[active], best[active], self._share(query), self)
             queries[active] += per_step
+            # A square that draws the colours it has changes nothing: no pass is needed to know its margin.
+            differs = victim.is_random | (candidate != best[active]).any(axis=(1, 2, 3))
+            active, candidate = active[differs], candidate[differs]
+            if len(active):
+                new_margin = margin(victim, candidate, y[active], self.targeted)
+                improves = new_margin < best_margin[active]
+                best[active[improves]] = candidate[improves]
+                best_margin[active[improves]] = new_margin[improves]
         victim.queries = queries * victim.passes
         return best
 
-    def _side(self, shape, query):
-        """Side of the square at this query, in pixels."""
-        halvings = sum(query / self.n_queries > share for share in HALVINGS)
-        share = self.p_init / 2**halvings
-        return int(np.clip(round(np.sqrt(share * shape[1] * shape[2])), 1, min(shape[1:3])))
-
-    def _with_square(self, x, current, side, rng):
-        """`current` with the change inside one random square per image redrawn."""
-        n, height, width, channels = x.shape
-        top = rng.integers(0, height - side + 1, size=(n, 1))
-        left = rng.integers(0, width - side + 1, size=(n, 1))
-        rows = (np.arange(height) >= top) & (np.arange(height) < top + side)
-        columns = (np.arange(width) >= left) & (np.arange(width) < left + side)
-        inside = (rows[:, :, None] & columns[:, None, :])[..., None]  # [n, height, width, 1]
-        colour = rng.choice(np.float32([-self.eps, self.eps]), size=(n, 1, 1, channels))
-        return np.where(inside, np.clip(x + colour, self.clip_min, self.clip_max), current)
-
-    def _margin(self, victim, x, y):
-        """How far each image is from success (negative: reached)."""
-        logits = victim.logits(x)
-        rows = np.arange(len(x))
-        labelled = logits[rows, y]
-        logits[rows, y] = -np.inf
-        margin = labelled - logits.max(-1)
-        return -margin if self.targeted else margin
+    def _share(self, query):
+        """Share of the image that the square covers at this query."""
+        return self.p_init / 2 ** sum(query / self.n_queries > share for share in HALVINGS)

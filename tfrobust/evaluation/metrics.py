@@ -50,7 +50,9 @@ class Accuracy:
         correct: number right.
         n: number of images.
         settings: the attack in full, as text.
+        tried: images that the attack was run on, where that is fewer than `n` (a cascade); None is all.
         mean_queries: model evaluations per image that the attack spent.
+        mean_distance: mean distance of the images that the attack broke, in its norm; None if it broke none.
         seconds: wall time.
     """
 
@@ -58,7 +60,9 @@ class Accuracy:
     correct: int
     n: int
     settings: str = ""
+    tried: int | None = None
     mean_queries: float = 0.0
+    mean_distance: float | None = None
     seconds: float = 0.0
 
     @classmethod
@@ -86,7 +90,19 @@ class Accuracy:
             "high": round(high, 4),
             "correct": self.correct,
             "n": self.n,
+            "tried": self.n if self.tried is None else self.tried,
             "settings": self.settings,
             "mean_queries": round(float(self.mean_queries), 1),
+            "mean_distance": None if self.mean_distance is None else round(self.mean_distance, 4),
             "seconds": round(self.seconds, 1),
         }
+
+
+def row(accuracy):
+    """One line of a table as strings: name, accuracy, interval, n, tried, queries, seconds."""
+    low, high = accuracy.interval
+    queries = f"{accuracy.mean_queries:.0f}" if accuracy.mean_queries else ""
+    tried = "" if accuracy.tried is None else str(accuracy.tried)
+    interval = f"{low:.1%} – {high:.1%}"
+    shown = accuracy.name, f"{accuracy.value:.2%}", interval
+    return *shown, str(accuracy.n), tried, queries, f"{accuracy.seconds:.1f}"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfrobust import checks
-from tfrobust.attacks import AbstractAttack
+from tfrobust.attacks import AbstractAdaptation, AbstractAttack
 
 
 class Examples(NamedTuple):
@@ -93,7 +93,9 @@ class AdversarialTraining:
 
 
 def _scaled(attack, strength):
-    """The same attack with a part of its budget and step."""
+    """The same attack with a part of its budget and step; of an adapted attack, the one inside."""
+    if isinstance(attack, AbstractAdaptation):
+        return dataclasses.replace(attack, attack=_scaled(attack.attack, strength))
     steps = {
         name: getattr(attack, name) * strength for name in ("eps", "eps_iter") if name in attack.__dataclass_fields__
     }

@@ -4,8 +4,7 @@ import dataclasses
 import json
 
 from tfrobust import checks
-from tfrobust.evaluation.metrics import Accuracy
-from tfrobust.evaluation.report import row
+from tfrobust.evaluation.metrics import Accuracy, row
 from tfrobust.files import write_atomically
 from tfrobust.zoo import manifest
 
@@ -24,7 +23,10 @@ class Card:
         name, model, data, data_licence, threat, seed: what it is.
         recipe: the training settings, as text.
         paper: accuracies that the paper states, by attack name, in percent; `source` says where.
-        clean, attacks, worst: `Accuracy` records measured on the shipped weights. The worst case is per image.
+        clean, attacks: `Accuracy` records measured on the shipped weights, each attack on every image.
+        adaptive: `Accuracy` records of the adaptive suite, each attack on the images that still stood.
+        worst: the lower worst case per image of the two.
+        checks, verdict: what the masking checks found, as `tfrobust.evaluation.Check` records, and what follows.
         is_random, judge_passes, eot: whether the model is random, and how it was judged and attacked then.
         parameters: number of weights.
         activation_bits, weight_bits: precision of the quantized activations and weights.
@@ -44,7 +46,10 @@ class Card:
     paper: dict
     clean: dict
     attacks: list
+    adaptive: list
     worst: dict
+    checks: list
+    verdict: str
     is_random: bool
     judge_passes: int
     eot: int
@@ -58,10 +63,8 @@ class Card:
     versions: dict
 
     def accuracies(self):
-        """`Accuracy` records: clean, each attack, worst case."""
-        names = {field.name for field in dataclasses.fields(Accuracy)}
-        records = [self.clean, *self.attacks, self.worst]
-        return [Accuracy(**{key: record[key] for key in names}) for record in records]
+        """`Accuracy` records: clean, each attack on every image, worst case."""
+        return [_accuracy(record) for record in (self.clean, *self.attacks, self.worst)]
 
     def __str__(self):
         lines = [
@@ -76,7 +79,9 @@ class Card:
             *(self._line(accuracy) for accuracy in self.accuracies()),
             "",
             "The paper's numbers are under its own attack. The worst case counts an image as right only if it is "
-            "right clean and under every attack listed, on the images that every attack was run on.",
+            "right clean and under every attack listed above, or (where that is lower) under every one of the "
+            "adaptive suite.",
+            *self._adaptive_lines(),
         ]
         if self.is_random:
             lines += [
@@ -103,12 +108,33 @@ class Card:
         ]
         return "\n".join(lines)
 
+    def _adaptive_lines(self):
+        lines = [
+            "",
+            "## Adaptive suite",
+            "",
+            "Each attack gets the images that still stand.",
+            "",
+            "| attack | tried | right after it | of | queries per image |",
+            "|---|---:|---:|---:|---:|",
+        ]
+        for name, value, _, n, tried, queries, _ in (row(_accuracy(record)) for record in self.adaptive):
+            lines.append(f"| {name} | {tried} | {value} | {n} | {queries} |")
+        lines += ["", f"## Masking checks: {self.verdict}", "", "| check | | what was found |", "|---|---|---|"]
+        return lines + [f"| {check['name']} | {check['level']} | {check['sentence']} |" for check in self.checks]
+
     def _line(self, accuracy):
-        name, value, interval, n, queries, _ = row(accuracy)
+        name, value, interval, n, _, queries, _ = row(accuracy)
         stated = self.paper.get(accuracy.name)
         paper = "" if stated is None else f"{stated:.2f}%"
         style = "**" if accuracy.name == "worst case" else ""
         return f"| {style}{name}{style} | {paper} | {style}{value}{style} | {interval} | {n} | {queries} |"
+
+
+def _accuracy(record):
+    """The `Accuracy` that a record states; its interval is computed anew."""
+    names = {field.name for field in dataclasses.fields(Accuracy)}
+    return Accuracy(**{key: record[key] for key in names})
 
 
 def read(name, zoo=None):

@@ -46,25 +46,25 @@ class ModelList(list):
         table = rich.table.Table(title="tfrobust zoo")
         for heading in ("entry", "data", "threat model", "bits", "KiB"):
             table.add_column(heading, no_wrap=True)
-        for heading in ("clean", "PGD-40", "Square", "worst case"):
+        for heading in ("clean", "PGD-40", "Square", "worst case", "gradients"):
             table.add_column(heading, justify="right", no_wrap=True)
         for each in self:
             bits = f"{each.activation_bits}/{each.weight_bits}"
             size = f"{each.weights_bytes / 1024:.0f}"
-            table.add_row(each.name, each.data, each.threat, bits, size, *headline(each))
+            table.add_row(each.name, each.data, each.threat, bits, size, *headline(each), each.verdict)
         return table
 
     def markdown(self):
         """The table as Markdown, with the paper's PGD figure beside ours; the README holds it."""
         lines = [
-            "| entry | threat model | bits act. / weights | clean | PGD-40, paper | PGD-40 | Square | worst case |",
-            "|---|---|---|---:|---:|---:|---:|---:|",
+            "| entry | threat model | bits a/w | clean | PGD-40, paper | PGD-40 | Square | worst | gradients |",
+            "|---|---|---|---:|---:|---:|---:|---:|---|",
         ]
         for each in self:
             clean, pgd, square, worst = headline(each)
             paper = f"{each.paper['PGD-40']:.2f}%" if "PGD-40" in each.paper else ""
             name, bits = f"[`{each.name}`](zoo/cards/{each.name}.md)", f"{each.activation_bits} / {each.weight_bits}"
-            cells = (name, each.threat, bits, clean, paper, pgd, square, f"**{worst}**")
+            cells = (name, each.threat, bits, clean, paper, pgd, square, f"**{worst}**", each.verdict)
             lines.append(f"| {' | '.join(cells)} |")
         return "\n".join(lines)
 

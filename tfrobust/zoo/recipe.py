@@ -134,20 +134,21 @@ def ship(recipe, model, zoo=None):
 def _measure(recipe, entry, model, history, zoo, show_progress):
     """Evaluate and export the shipped weights; return the filled card."""
     source = load(recipe.transfer_from, zoo=zoo) if recipe.transfer_from else None
-    report = evaluation.evaluate(
-        model,
-        recipe.data,
-        recipe.eps,
-        n=recipe.n,
-        n_costly=recipe.n_costly,
-        source=source,
-        show_progress=show_progress,
-    ).to_dict()
+    shared = {"source": source, "show_progress": show_progress}
+    plain = {"suite": "basic", "n": recipe.n, "n_costly": recipe.n_costly, "examine": False}
+    report = evaluation.evaluate(model, recipe.data, recipe.eps, **plain, **shared)
+    adaptive = evaluation.evaluate(model, recipe.data, recipe.eps, suite="adaptive", n=recipe.n_costly, **shared)
+    worst = min(report.worst, adaptive.worst, key=lambda accuracy: accuracy.value)
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / f"{recipe.name}.tflite"
         int8 = export.to_tflite(model, file, "int8", data=recipe.data, eps=recipe.eps, n=recipe.n_costly).to_dict()
     int8["path"] = file.name
-    measured = {key: report[key] for key in ("threat", "clean", "attacks", "worst", "is_random", "judge_passes", "eot")}
+    measured = {
+        **{key: report.to_dict()[key] for key in ("threat", "clean", "attacks", "is_random", "judge_passes", "eot")},
+        **{key: adaptive.to_dict()[key] for key in ("checks", "verdict")},
+        "adaptive": adaptive.to_dict()["attacks"],
+        "worst": worst.to_dict(),
+    }
     return cards.Card(
         name=entry.name,
         model=entry.model,
