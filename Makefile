@@ -21,13 +21,15 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The second run holds quantizers, layers and architectures to the same tables on Keras's JAX backend.
+# The second run holds what has no backend of its own to the same tables on Keras's JAX backend.
 test: lint
 	$(BIN)/python -m pytest
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/test_quantizers.py tests/test_layers.py tests/test_architectures.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/test_quantizers.py tests/test_layers.py \
+	  tests/test_architectures.py tests/test_norms_losses.py
 
 benchmarks: install
 	$(BIN)/python benchmarks/steps.py
+	$(BIN)/python benchmarks/attacks.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

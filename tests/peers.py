@@ -98,10 +98,11 @@ def l0(delta):
 
 
 class Verdict(NamedTuple):
-    """What two attacks got out of the same images: shares of successes, mean distances where both succeed."""
+    """What two attacks, ours first, got out of the same images."""
 
-    success: tuple
-    distance: tuple
+    success: tuple  # shares
+    distance: tuple  # means over the images where both succeed
+    apart: float  # share of images where only one of them succeeds
 
     @property
     def farther(self):
@@ -114,7 +115,7 @@ def judge(model, x, y, ours, theirs, distance, budget=np.inf, targeted=False):
     found, far = zip(*(_found(model, x, y, x_adv, distance, budget, targeted) for x_adv in (ours, theirs)), strict=True)
     both = found[0] & found[1]
     means = tuple(float(values[both].mean()) if both.any() else np.nan for values in far)
-    return Verdict(tuple(float(values.mean()) for values in found), means)
+    return Verdict(tuple(float(values.mean()) for values in found), means, float((found[0] != found[1]).mean()))
 
 
 def _found(model, x, y, x_adv, distance, budget, targeted):

@@ -134,11 +134,17 @@ def test_pgd_starts_at_a_random_point_of_the_ball(norm):
 
 def test_a_targeted_attack_reaches_its_label():
     x, _ = helpers.linear_images()
-    target = np.full(len(x), 2)
     model = helpers.linear_model(classes=3)
+    target = np.asarray(model(x)).argsort(-1)[:, 1]
     result = attacks.PGD(eps=0.3, eps_iter=0.05, nb_iter=20, targeted=True)(model, x, target)
     assert result.success.all()
-    assert (np.asarray(model(result.x_adv)).argmax(-1) == 2).all()
+    np.testing.assert_array_equal(np.asarray(model(result.x_adv)).argmax(-1), target)
+
+
+def test_true_labels_are_no_targets():
+    x, y = helpers.linear_images()
+    with pytest.raises(ValueError, match="labels to reach must differ from what the model decides already"):
+        attacks.FGSM(eps=EPS, targeted=True)(helpers.linear_model(), x, y)
 
 
 def test_without_labels_the_model_s_own_prediction_is_attacked():

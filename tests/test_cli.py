@@ -51,9 +51,20 @@ def test_train_writes_a_model_that_evaluate_and_export_take(tmp_path, capsys):
         cli.main(["evaluate", model, "--data", "digits", "--eps", "0.1", "--n", "20", "--n-costly", "4", "--json"]) == 0
     )
     report = json.loads(capsys.readouterr().out)
-    assert report["threat"] == "Linf 0.1 on [0,1]" and report["clean"]["n"] == 20
+    assert report["threat"] == "Linf 0.1 on [0,1]" and report["clean"]["n"] == 20 and report["suite"] == "adaptive"
     assert cli.main(["export", model, str(file), "--data", "digits", "--n", "20", "--quantize", "int8", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["bytes"] == file.stat().st_size
+
+
+def test_evaluate_draws_a_curve_keeps_its_state_and_writes_a_page(tmp_path, capsys):
+    page, state = tmp_path / "curve.html", tmp_path / "run.npz"
+    files = ["--html", str(page), "--state", str(state), "--time-limit", "60", "--transfer-from", ENTRY]
+    settings = ["--data", "digits", "--eps", "0.05", "0.1", "--n", "4", "--suite", "paper", "--norm", "inf"]
+    assert cli.main(["evaluate", ENTRY, *settings, *files, "--json"]) == 0
+    reports = json.loads(capsys.readouterr().out)["reports"]
+    assert [report["eps"] for report in reports] == [0.05, 0.1]
+    assert "Accuracy against eps" in page.read_text()
+    assert sorted(path.name for path in tmp_path.glob("run*")) == ["run.npz.eps0.05", "run.npz.eps0.1"]
 
 
 @pytest.mark.parametrize(

@@ -61,3 +61,9 @@ def test_the_readme_s_own_model_trains_as_written(tmp_path, monkeypatch):
     (block,) = [text for text in re.findall(r"```python\n(.*?)```", README, re.S) if "Sequential" in text]
     exec(block.replace("epochs=5", "epochs=1"), namespace := {})
     assert (tmp_path / "runs" / "mine" / "checkpoint.npz").exists() and namespace["mine"].built
+
+
+def test_the_readme_s_adaptive_attacks_run_as_written(capsys):
+    (block,) = [text for text in re.findall(r"```python\n(.*?)```", README, re.S) if "BPDA" in text]
+    exec(block, {})
+    assert "PGD-40 (EOT 2) (BPDA soft)" in capsys.readouterr().out

@@ -182,6 +182,7 @@ def test_a_time_limit_keeps_what_was_found_and_says_that_it_stopped(images, tmp_
     [
         ({"time_limit": 0}, "time_limit must be above 0 seconds.*Received: time_limit=0"),
         ({"suite": []}, "a suite must hold at least one attack"),
+        ({"suite": [attacks.FGSM(eps=0.1, targeted=True)]}, "attacks of a suite must not be targeted"),
         ({"suite": "standart"}, "suite must be one of .*did you mean standard"),
         ({"n": 0}, "n must be an integer of at least 1"),
     ],

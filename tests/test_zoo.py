@@ -10,7 +10,7 @@ import pytest
 
 from tfrobust import data, zoo
 from tfrobust.attacks import FGSM, PGD, ConstantOffset, UniformNoise
-from tfrobust.evaluation import evaluate
+from tfrobust.evaluation import evaluate, masking
 from tfrobust.training import AdversarialTraining
 from tfrobust.zoo import Recipe, manifest, publish, weights
 
@@ -141,6 +141,14 @@ def test_a_card_states_gradient_free_figures_and_a_worst_case_no_better_than_any
     assert kinds >= {"clean", "FGSM", "PGD", "Square", "Transfer", "UniformNoise", "ConstantOffset", "worst case"}
     same_images = [a for a in card.accuracies() if a.n == card.worst["n"]]
     assert card.worst["correct"] <= min(accuracy.correct for accuracy in same_images)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_s_worst_case_is_no_better_than_the_adaptive_suite_s_and_its_verdict_follows_its_checks(name):
+    card = zoo.card(name)
+    left = [record["correct"] for record in card.adaptive]
+    assert left == sorted(left, reverse=True) and card.worst["accuracy"] <= card.adaptive[-1]["accuracy"]
+    assert card.verdict == masking.verdict([masking.Check(**check) for check in card.checks])
 
 
 @needs_mnist

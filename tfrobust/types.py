@@ -42,7 +42,7 @@ class Outcome(enum.Enum):
     """How an attack on one image ended; the value is the sentence shown to the user."""
 
     SUCCESS = "The adversarial image changes the decision."
-    ALREADY_WRONG = "The model was wrong on the clean image, so there was nothing to attack."
+    ALREADY_WRONG = "The clean image was what the attack wants already, so there was nothing to attack."
     TOO_FAR = "The nearest adversarial image that was found is farther away than eps."
     FAILED = "The budget is spent and the decision has not changed."
     NON_FINITE = "The attack proposed non-finite pixels; the clean image was kept."

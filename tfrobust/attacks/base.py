@@ -81,7 +81,8 @@ class AbstractAttack(abc.ABC):
             was adversarial already.
 
         Raises:
-            ValueError: images, labels or logits are not as stated, or a targeted attack got no labels.
+            ValueError: images, labels or logits are not as stated, a targeted attack got no labels, or every label to
+                reach is the model's decision already.
         """
         x = checks.images(x, self.threat.bounds)
         victim = Victim(model, x[:SAMPLE], self.eot)
@@ -95,7 +96,11 @@ class AbstractAttack(abc.ABC):
             parts.append(self._attack_batch(victim, x[part], None if y is None else y[part], rng))
             if on_batch is not None:
                 on_batch(len(x[part]))
-        return AttackResult(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+        result = AttackResult(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+        nothing_to_do = self.targeted and all(outcome is Outcome.ALREADY_WRONG for outcome in result.outcome)
+        message = "labels to reach must differ from what the model decides already; the true labels are no targets."
+        checks.require(not nothing_to_do, message, y=y[:10].tolist() if self.targeted else None)
+        return result
 
     def _attack_batch(self, victim, x, y, rng):
         """Propose, bring inside, and judge one batch."""

@@ -12,6 +12,8 @@ from tfrobust.attacks.margins import margin
 # Share of the image that a square covers is halved at these shares of the budget (Andriushchenko et al., section 4).
 HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
+REDRAWS = 4  # most times that a square which changes nothing is drawn again before the image waits for the next query
+
 
 def stripes(rng, shape, eps):
     """First change in Linf: a random sign per column and channel."""
@@ -32,6 +34,19 @@ def with_square(rng, x, current, share, attack):
     return candidate
 
 
+def _redraw(redrawn, rng, x, current, share, attack):
+    """Candidates, and which of them differ from `current`: a square that draws the colours it has is drawn again."""
+    candidate = redrawn(rng, x, current, share, attack)
+    differs = (candidate != current).any(axis=(1, 2, 3))
+    for _ in range(REDRAWS):
+        same = np.flatnonzero(~differs)
+        if len(same) == 0:
+            break
+        candidate[same] = redrawn(rng, x[same], current[same], share, attack)
+        differs[same] = (candidate[same] != current[same]).any(axis=(1, 2, 3))
+    return candidate, differs
+
+
 SEARCHES = {np.inf: (stripes, with_square), 2: (square_l2.tiles, square_l2.with_windows)}
 
 
@@ -47,7 +62,7 @@ class Square(AbstractBudgetAttack):
     Uses no gradient, so it also finds what gradient masking hides, and works on any callable (a TFLite file too).
 
     Args:
-        n_queries: most forward passes per image; one is counted, but not spent, where a square changes nothing.
+        n_queries: most forward passes per image.
         p_init: share of pixels in the first squares, in (0, 1].
         eps, norm, clip_min, clip_max, targeted, eot, seed: see `AbstractBudgetAttack`. A random
             model's margin is one pass per query unless `eot` asks for more, and no image is given up before the
@@ -97,11 +112,9 @@ class Square(AbstractBudgetAttack):
                 break
             if victim.is_random:
                 best_margin = margin(victim, best, y, self.targeted)
-            candidate = redrawn(rng, x[active], best[active], self._share(query), self)
-            queries[active] += per_step
-            # A square that draws the colours it has changes nothing: no pass is needed to know its margin.
-            differs = victim.is_random | (candidate != best[active]).any(axis=(1, 2, 3))
+            candidate, differs = _redraw(redrawn, rng, x[active], best[active], self._share(query), self)
             active, candidate = active[differs], candidate[differs]
+            queries[active] += per_step
             if len(active):
                 new_margin = margin(victim, candidate, y[active], self.targeted)
                 improves = new_margin < best_margin[active]

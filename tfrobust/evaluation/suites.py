@@ -119,11 +119,14 @@ def get(suite, threat, model=None, sources=()):
         A `Suite`.
 
     Raises:
-        ValueError: an unknown name, or an empty list.
+        ValueError: an unknown name, an empty list, or a targeted attack.
     """
     if isinstance(suite, Suite):
         return suite
     if not isinstance(suite, str):
         checks.require(len(list(suite)) > 0, "a suite must hold at least one attack.", suite=suite)
+        targeted = [attack.name for attack in suite if attack.targeted]
+        message = "attacks of a suite must not be targeted: they are given the true labels, to be left."
+        checks.require(not targeted, message, targeted=targeted)
         return Suite(list(suite))
     return SUITES[checks.one_of(suite, "suite", SUITES)](threat, model, sources)
