@@ -7,7 +7,7 @@ from keras import ops
 
 from tfrobust import checks, losses, norms
 from tfrobust.attacks.base import AbstractBudgetAttack
-from tfrobust.attacks.gradients import steepest_step
+from tfrobust.attacks.gradients import ascent_step
 
 
 def ascend(victim, attack, x, y, start, eps_iter, nb_iter, loss=losses.cross_entropy, decay=None):
@@ -15,16 +15,14 @@ def ascend(victim, attack, x, y, start, eps_iter, nb_iter, loss=losses.cross_ent
 
     With a `decay` the steps follow `decay` times the past direction plus the gradient over its mean size.
     """
-    bounds = attack.threat.bounds
-    norm = norms.get(attack.norm)
     x = ops.convert_to_tensor(x)
-    x_adv = ops.clip(ops.convert_to_tensor(start), *bounds)
+    x_adv = ops.clip(ops.convert_to_tensor(start), *attack.threat.bounds)
+    limits = [ops.convert_to_tensor(value, x.dtype) for value in (eps_iter, attack.eps, *attack.threat.bounds)]
     direction = 0.0
     for _ in range(nb_iter):
         gradient = victim.gradient(loss, x_adv, y, attack.targeted)
         direction = gradient if decay is None else decay * direction + _over_mean_size(gradient)
-        x_adv = ops.clip(x_adv + steepest_step(direction, eps_iter, attack.norm), *bounds)
-        x_adv = ops.clip(x + norm.project(x_adv - x, attack.eps), *bounds)
+        x_adv = ascent_step(x, x_adv, direction, *limits, attack.norm)
     return x_adv
 
 
