@@ -101,12 +101,22 @@ def test_weight_policy_leaves_the_first_and_the_last_kernel_float(case, suffix, 
 
 
 @ON_EVERY_ARCHITECTURE
+def test_an_input_policy_quantizes_the_images_and_nothing_else(case, rng):
+    model = architectures.build(f"{case.name}_in1_bnn")
+    first, *rest = with_kernel(model)
+    assert first.input_quantizer.bits == 1 and first.kernel_quantizer is None
+    assert all(getattr(layer, "input_quantizer", None) is None for layer in rest)
+    x = rng.uniform(size=(2, 28, 28, 1)).astype("float32")
+    np.testing.assert_allclose(array(model(x)), array(model((x > 0.5).astype("float32"))), atol=1e-5)
+
+
+@ON_EVERY_ARCHITECTURE
 def test_input_shape_and_classes_are_arguments(case):
     model = architectures.ARCHITECTURES[case.name](Policy("dqa1"), input_shape=(32, 32, 3), classes=7)
     assert model.input_shape == (None, 32, 32, 3) and model.output_shape == (None, 7)
 
 
-@pytest.mark.parametrize("name", ["lenet_dqa2", "cnn_small_sqa", "mlp_randbnn", "lenet_fixed2"])
+@pytest.mark.parametrize("name", ["lenet_dqa2", "cnn_small_sqa", "mlp_randbnn", "lenet_fixed2", "mlp_in1_dqa2"])
 def test_loaded_model_computes_the_same_logits(name, rng, tmp_path):
     model, x = architectures.build(name), rng.uniform(size=(2, 28, 28, 1)).astype("float32")
     model.save(tmp_path / "model.keras")
@@ -127,6 +137,9 @@ def test_loaded_model_computes_the_same_logits(name, rng, tmp_path):
         ("lenet_randbnn", ("lenet", Policy(kernel="binary_stochastic"))),
         ("lenet_w2", ("lenet", Policy(kernel="kbit2"))),
         ("lenet_dqa1", ("lenet", Policy(activation="dqa1"))),
+        ("lenet_in1_dqa2", ("lenet", Policy(activation="dqa2", input="dorefa_activations1"))),
+        ("cnn_small_sqa_w4", ("cnn_small", Policy(activation="sqa", kernel="kbit4"))),
+        ("mlp_bnn_in2_fixed1", ("mlp", Policy("fixed1", "binary", "dorefa_activations2"))),
     ],
 )
 def test_name_splits_into_architecture_and_policy(name, expected):
@@ -143,6 +156,8 @@ def test_name_splits_into_architecture_and_policy(name, expected):
         (lambda: architectures.build("lenet_"), r"a quantization must be one of.*Received: ''"),
         (lambda: architectures.build("lenet_dqa9"), r"bits must be an integer from 1 to 8\. Received: bits=9"),
         (lambda: architectures.build("lenet_w0"), r"bits must be an integer from 1 to 8\. Received: bits=0"),
+        (lambda: architectures.build("lenet_in0"), r"bits must be an integer from 1 to 8\. Received: bits=0"),
+        (lambda: architectures.build("lenet_sqa_dqa2"), r"may give its activation one quantization.*'sqa_dqa2'"),
         (lambda: Policy("tanh"), r"activation must be one of relu, sqa.*Received: activation='tanh'"),
         (lambda: Policy("dqa"), r"dqa needs a number of bits\. Received: activation='dqa'"),
         (lambda: Policy("fixed0"), r"bits must be an integer from 1 to 8"),

@@ -150,6 +150,17 @@ def test_carlini_and_wagner_s_images_keep_the_confidence_asked_for():
     assert margin.max() <= -2 + 1e-3 and margin.min() > -2.3
 
 
+def test_few_steps_of_carlini_and_wagner_s_are_long_ones():
+    assert [CarliniWagnerL2(max_iter=n).rate for n in (1, 10, 80, 1000)] == [0.4, 0.4, 0.05, 0.01]
+    assert CarliniWagnerL2(max_iter=10, learning_rate=0.02).rate == 0.02
+    model = zoo.load("lenet_dqa2.digits_pgd")
+    test = data.load("digits", "test", 32)
+    x, y = np.asarray(test.pixels()), test.labels
+    few = {"binary_search_steps": 5, "max_iter": 10}
+    long, short = (CarliniWagnerL2(**few, **rate)(model, x, y) for rate in ({}, {"learning_rate": 0.01}))
+    assert long.success.all() and not short.success.all()
+
+
 def test_giving_images_up_early_saves_passes_and_keeps_the_distance():
     x, y = helpers.linear_images()
     early, full = (CarliniWagnerL2(abort_early=abort)(helpers.linear_model(), x, y) for abort in (True, False))

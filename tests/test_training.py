@@ -12,8 +12,9 @@ import pytest
 
 from tfrobust import architectures, attacks, data, training
 from tfrobust.attacks import Victim
-from tfrobust.training import AdversarialTraining, Standard, schedules
+from tfrobust.training import TRADES, AdversarialTraining, Standard, schedules
 from tfrobust.training.checkpoint import FILE
+from tfrobust.training.defenses import Examples
 
 pytestmark = pytest.mark.tensorflow
 
@@ -53,6 +54,15 @@ def test_adversarial_training_resists_an_attack_that_breaks_standard_training():
         accuracies[type(defense)] = (~attacked.success).mean()
     assert accuracies[Standard] < 0.2
     assert accuracies[AdversarialTraining] > 0.5
+
+
+def test_a_surrogate_replaces_the_quantizers_own_in_the_gradient_of_the_weights_alone():
+    own, ste, soft = (trained("mlp_dqa2", surrogate=surrogate)[0] for surrogate in (None, "ste", "soft"))
+    assert all(np.array_equal(a, b) for a, b in zip(own, ste, strict=True))  # `ste` is DQA's own
+    assert any(not np.array_equal(a, b) for a, b in zip(own, soft, strict=True))
+    model = architectures.build("mlp_dqa2")
+    training.fit(model, small_digits(), surrogate="soft", **SETTINGS)
+    assert [layer.quantizer.surrogate for layer in model.layers if hasattr(layer, "quantizer")] == ["ste", "ste"]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
@@ -149,6 +159,42 @@ def test_examples_are_clean_in_the_warmup_then_mixed_by_weight():
     np.testing.assert_allclose([mixed.weights[:20].sum(), mixed.weights[20:].sum()], [0.25, 0.75], rtol=1e-6)
 
 
+def divergence(model, x, x_adv):
+    """KL from the model's output on `x` to that on `x_adv`, in numpy."""
+    p, q = (np.asarray(keras.ops.softmax(model(images))) for images in (x, x_adv))
+    return (p * np.log(p / q)).sum(-1)
+
+
+def test_trades_climbs_the_divergence_from_the_clean_output_within_the_budget():
+    model, digits = architectures.build("mlp"), small_digits(20)
+    x, y, rng = digits.pixels(), digits.labels, np.random.default_rng(0)
+    images, labels, weights = TRADES(PGD).examples(Victim(model, x[:4]), x, y, rng, epoch=0)
+    noise = np.clip(x + rng.uniform(-0.2, 0.2, x.shape), 0, 1).astype("float32")
+    np.testing.assert_array_equal(images[:20], x)
+    assert np.abs(images[20:] - x).max() <= 0.2 + 1e-6
+    assert divergence(model, x, images[20:]).mean() > 5 * divergence(model, x, noise).mean()
+    np.testing.assert_allclose([weights[:20].sum(), weights[20:].sum()], [1, 0], rtol=1e-6)
+
+
+def test_trades_minimises_clean_cross_entropy_plus_beta_times_the_divergence():
+    model, x = architectures.build("mlp"), small_digits(20).pixels()
+    x_adv, y, weights = x[::-1].copy(), small_digits(20).labels, np.repeat(np.float32([1 / 20, 0]), 20)
+    examples = Examples(np.concatenate([x, x_adv]), np.concatenate([y, y]), weights)
+    clean = -np.log(np.asarray(keras.ops.softmax(model(x)))[np.arange(20), y]).mean()
+    loss, logits = TRADES(PGD, beta=3.0).objective(model, examples)
+    assert float(loss) == pytest.approx(clean + 3 * divergence(model, x, x_adv).mean(), rel=1e-4)
+    assert logits.shape == (40, 10)
+
+
+def test_trades_sees_the_clean_images_twice_in_the_warmup_and_trains_through_an_adapted_attack():
+    defense = TRADES(attacks.BPDA(PGD, "soft"), warmup_epochs=1, ramp_epochs=1)
+    x, y = small_digits(20).pixels(), small_digits(20).labels
+    images = defense.examples(None, x, y, None, epoch=0.5).images
+    np.testing.assert_array_equal(images, np.concatenate([x, x]))
+    _, history = trained("mlp_dqa2", defense=defense)
+    assert history[-1].accuracy > 0.5 > history[0].accuracy
+
+
 def test_every_image_is_seen_once_an_epoch():
     from tfrobust.training import trainer
 
@@ -179,6 +225,7 @@ def test_schedules_pass_through_their_points(name, points):
         ({"batch_size": 301}, "batch_size must be at most 300"),
         ({"optimizer": "adm"}, "optimizer must be one of adam, sgd .did you mean adam"),
         ({"schedule": "cosin"}, "schedule must be one of .*did you mean cosine"),
+        ({"surrogate": "sofd"}, "surrogate must be one of .*did you mean soft"),
         ({"learning_rate": 0}, "learning_rate must be above 0"),
         ({"learning_rate": 1e30}, "the training loss must stay finite"),
     ],
@@ -193,6 +240,19 @@ def test_bad_mixes_are_refused(kwargs):
     (name,) = kwargs
     with pytest.raises(ValueError, match=f"{name} must"):
         AdversarialTraining(PGD, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: TRADES(PGD, beta=-1.0), "beta must be finite and at least 0"),
+        (lambda: TRADES(attacks.FGSM(eps=0.1)), "TRADES needs an attack with steps, e.g. PGD.*Received: attack='FGSM'"),
+        (lambda: TRADES(PGD, ramp_epochs=-1), "ramp_epochs must be at least 0"),
+    ],
+)
+def test_bad_trades_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_labels_outside_the_model_s_classes_are_refused():

@@ -30,6 +30,23 @@ def cross_entropy(labels, logits):
     return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 
+def cross_entropy_to(labels, logits):
+    """Cross-entropy to a distribution, `-sum_j p_j log softmax(z)_j`: the divergence from it, up to a constant.
+
+    Args:
+        labels: the distribution p, `[batch, classes]`.
+        logits: `[batch, classes]`.
+
+    Returns:
+        Loss per image, `[batch]`.
+
+    Example:
+        >>> float(cross_entropy_to([[0.5, 0.5]], [[0.0, 0.0]])[0])  # doctest: +ELLIPSIS
+        0.693...
+    """
+    return -ops.sum(labels * ops.log_softmax(ops.convert_to_tensor(logits)), axis=-1)
+
+
 def margin(labels, logits):
     """Margin of the true class, `z_y - max_{j != y} z_j`: negative where the model is wrong.
 

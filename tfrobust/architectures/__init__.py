@@ -1,4 +1,4 @@
-"""The papers' networks. Each takes a quantization policy; a model's name is `<architecture>[_<quantization>]`."""
+"""The papers' networks. Each takes a quantization policy; a model's name is `<architecture>[_<quantization>…]`."""
 
 from tfrobust import checks
 from tfrobust.architectures.mnist import cnn_large, cnn_small, lenet, mlp
@@ -17,7 +17,7 @@ def split_name(name):
 
     Example:
         >>> split_name("cnn_large_sqa")
-        ('cnn_large', Policy(activation='sqa', kernel=None))
+        ('cnn_large', Policy(activation='sqa', kernel=None, input=None))
     """
     for architecture in sorted(ARCHITECTURES, key=len, reverse=True):
         if name == architecture:
@@ -32,7 +32,7 @@ def build(name, **kwargs):
     """Build an untrained network from its name.
 
     Args:
-        name: `<architecture>[_<quantization>]`, e.g. `"lenet_dqa2"`.
+        name: `<architecture>[_<quantization>…]`, e.g. `"lenet_dqa2"`, `"lenet_in1_dqa2"`.
         **kwargs: passed to the architecture, e.g. `input_shape`, `classes`.
 
     Returns:

@@ -24,10 +24,10 @@ def activate(x, policy, position):
 
 
 def conv(x, policy, filters, kernel_size, position, padding="valid"):
-    """Convolution; the network's first one (position 0) stays float."""
-    settings = {"kernel_quantizer": None if position == 0 else policy.kernel, "name": f"conv_{position + 1}"}
-    settings["kernel_initializer"] = _initializer(policy)
-    return layers.QuantConv2D(filters, kernel_size, padding=padding, **settings)(x)
+    """Convolution; the network's first one (position 0) keeps a float kernel and gets the images."""
+    settings = _quantizers(policy, is_first=position == 0)
+    name = f"conv_{position + 1}"
+    return layers.QuantConv2D(filters, kernel_size, padding=padding, name=name, **settings)(x)
 
 
 def conv_pool_activate(x, policy, filters, kernel_size, position, padding="valid"):
@@ -43,9 +43,14 @@ def conv_pool_activate(x, policy, filters, kernel_size, position, padding="valid
 
 def dense_activate(x, policy, units, position, is_first=False):
     """Hidden dense layer and activation."""
-    settings = {"kernel_quantizer": None if is_first else policy.kernel, "name": f"dense_{position + 1}"}
-    x = layers.QuantDense(units, kernel_initializer=_initializer(policy), **settings)(x)
+    x = layers.QuantDense(units, name=f"dense_{position + 1}", **_quantizers(policy, is_first))(x)
     return activate(x, policy, position)
+
+
+def _quantizers(policy, is_first):
+    """What `policy` says about a hidden layer with weights."""
+    quantized = {"input_quantizer": policy.input} if is_first else {"kernel_quantizer": policy.kernel}
+    return {"kernel_initializer": _initializer(policy), **quantized}
 
 
 def _initializer(policy):

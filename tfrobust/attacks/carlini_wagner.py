@@ -15,6 +15,9 @@ MOMENTS = (0.9, 0.999)  # Adam's decay rates
 # An image leaves a search step when a tenth of its steps has not brought the loss below this share of what it was.
 # Far from success the loss falls slowly, so that more patience pays there.
 PROGRESS, PROGRESS_BEFORE_SUCCESS = 0.995, 0.9999
+# Few steps must be long ones: on `lenet_dqa2` 5 x 10 steps of 0.05 fool 9 % of images, of 0.4 all. Many short steps end
+# nearer.
+WAY, RATES = 4.0, (0.01, 0.4)  # about how far w may travel in a search step; least and greatest rate
 SETTLED = 0.95  # the search over c ends where its bounds are nearer than this: the distance does not change any more
 
 
@@ -56,7 +59,7 @@ class CarliniWagnerL2(AbstractDistanceAttack):
     Args:
         binary_search_steps: most values of c per image.
         max_iter: Adam's steps per value of c.
-        learning_rate: Adam's, in units of w; 0.01 needs about 1,000 steps.
+        learning_rate: Adam's, in units of w; None takes 4 / max_iter, at least 0.01 and at most 0.4.
         initial_const: least first value of c, above 0.
         confidence: kappa, in logits, at least 0: only images beyond the boundary by so much count.
         abort_early: whether an image leaves a search step when its loss has stopped falling.
@@ -79,7 +82,7 @@ class CarliniWagnerL2(AbstractDistanceAttack):
 
     binary_search_steps: int = 9
     max_iter: int = 100
-    learning_rate: float = 0.05
+    learning_rate: float | None = None
     initial_const: float = 0.01
     confidence: float = 0.0
     abort_early: bool = True
@@ -89,13 +92,21 @@ class CarliniWagnerL2(AbstractDistanceAttack):
         checks.require(self.norm == 2, "CarliniWagnerL2 works in L2 only: norm must be 2.", norm=self.norm)
         checks.count(self.binary_search_steps, "binary_search_steps")
         checks.count(self.max_iter, "max_iter")
-        checks.eps(self.learning_rate, "learning_rate")
+        if self.learning_rate is not None:
+            checks.eps(self.learning_rate, "learning_rate")
         checks.eps(self.confidence, "confidence")
         message = "initial_const must be finite and above 0."
         checks.require(0 < self.initial_const < np.inf, message, initial_const=self.initial_const)
 
     def cost(self, eot=1):
         return self.binary_search_steps * self.max_iter * eot
+
+    @property
+    def rate(self):
+        """Adam's rate: the one given, or what suits the number of steps."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return float(np.clip(WAY / self.max_iter, *RATES))
 
     def propose(self, victim, x, y, rng):
         del rng
@@ -161,7 +172,7 @@ class _Search:
             loss, gradient = self._look(w, rows)
             first += (1 - MOMENTS[0]) * (gradient - first)
             second += (1 - MOMENTS[1]) * (gradient * gradient - second)
-            rate = attack.learning_rate * np.sqrt(1 - MOMENTS[1] ** t) / (1 - MOMENTS[0] ** t)
+            rate = attack.rate * np.sqrt(1 - MOMENTS[1] ** t) / (1 - MOMENTS[0] ** t)
             w -= np.float32(rate) * first / (np.sqrt(second) + 1e-8)
             lowest = np.minimum(lowest, loss)
             if attack.abort_early and t % period == 0:

@@ -21,9 +21,15 @@ def _compiled_for(model, key, shape, function, *more_inputs):
     return functions[key, shape]
 
 
+def _tensors(x, y):
+    """Images and labels as a graph takes them: classes as int64, distributions over classes as they are."""
+    y = tf.convert_to_tensor(y)
+    return tf.convert_to_tensor(x), tf.cast(y, tf.int64) if y.dtype.is_integer else y
+
+
 def _like(labels):
     """Any number of labels of this kind: `[batch]`, or `[batch, k]`."""
-    return tf.TensorSpec((None, *labels.shape[1:]), tf.int64)
+    return tf.TensorSpec((None, *labels.shape[1:]), labels.dtype)
 
 
 def compiled_call(model, x):
@@ -38,7 +44,7 @@ def input_gradient(model, loss, x, y, targeted=False, surrogate=None, temperatur
         model: callable from images to logits, made of TensorFlow operations.
         loss: function `(labels, logits) -> [batch]`, to be increased (decreased if `targeted`).
         x: images, `[batch, height, width, channels]`.
-        y: labels, `[batch]`.
+        y: labels, `[batch]`; or what else `loss` takes, one row per image.
         targeted: whether `y` are labels to reach rather than to leave.
         surrogate: pseudo-derivative that replaces each quantizer's own, or None.
         temperature: what logits are divided by.
@@ -53,7 +59,7 @@ def input_gradient(model, loss, x, y, targeted=False, surrogate=None, temperatur
         with surrogates.override(surrogate):
             return _or_zero(compute_gradient.python_function(seen, loss, x, y, targeted), x)
 
-    x, y = tf.convert_to_tensor(x), tf.cast(y, tf.int64)
+    x, y = _tensors(x, y)
     key = ("gradient", loss, targeted, surrogate, temperature)
     return _compiled_for(model, key, tuple(x.shape[1:]), gradient, _like(y))(x, y)
 
@@ -69,7 +75,7 @@ def loss_and_gradient(model, loss, x, y, surrogate=None, temperature=1.0):
             gradient = _or_zero(tape.gradient(value, x), x)
         return value, logits, gradient
 
-    x, y = tf.convert_to_tensor(x), tf.cast(y, tf.int64)
+    x, y = _tensors(x, y)
     key = ("loss", loss, surrogate, temperature)
     return _compiled_for(model, key, tuple(x.shape[1:]), both, _like(y))(x, y)
 

@@ -1,6 +1,18 @@
 """Training: `fit` and the defenses it takes."""
 
-from tfrobust.training.defenses import AdversarialTraining, Standard
+from tfrobust.training.adversarial import TRADES, AdversarialTraining
+from tfrobust.training.defenses import AbstractDefense, Standard
+from tfrobust.training.penalties import Orthogonality, Parseval, WeightDecay
 from tfrobust.training.trainer import Epoch, fit
 
-__all__ = ["AdversarialTraining", "Epoch", "Standard", "fit"]
+__all__ = [
+    "TRADES",
+    "AbstractDefense",
+    "AdversarialTraining",
+    "Epoch",
+    "Orthogonality",
+    "Parseval",
+    "Standard",
+    "WeightDecay",
+    "fit",
+]

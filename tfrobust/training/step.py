@@ -2,29 +2,32 @@
 
 import tensorflow as tf
 
-from tfrobust import losses
+from tfrobust.quantizers import surrogates
+from tfrobust.training.defenses import Examples
 
 
-def compile_step(model, optimizer):
+def compile_step(model, optimizer, defense, surrogate=None):
     """Compile `step(images, labels, weights) -> (loss, share right)`, which updates the model once.
 
     Args:
         model: `keras.Model` from images to logits.
         optimizer: a built `keras.optimizers.Optimizer`.
+        defense: a defense, which says what is minimised.
+        surrogate: pseudo-derivative that replaces each quantizer's own, or None.
 
     Returns:
         A function of tensors or arrays: images `[batch, height, width, channels]`, labels `[batch]`, weights
         `[batch]` that sum to 1.
     """
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(images, labels, weights):
-        with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            loss = tf.reduce_sum(weights * losses.cross_entropy(labels, logits))
-        optimizer.apply_gradients(
-            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
-        )
+        with surrogates.override(surrogate):
+            with tf.GradientTape() as tape:
+                loss, logits = defense.objective(model, Examples(images, labels, weights))
+            gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        defense.after_step(model, optimizer.iterations)
         right = tf.cast(tf.argmax(logits, axis=-1) == tf.cast(labels, tf.int64), tf.float32)
         return loss, tf.reduce_sum(weights * right)
 

@@ -45,6 +45,7 @@ def fit(
     optimizer="adam",
     learning_rate=1e-3,
     schedule="one_cycle",
+    surrogate=None,
     validation=None,
     seed=0,
     folder=None,
@@ -60,12 +61,14 @@ def fit(
     Args:
         model: `keras.Model` from images in [0, 1] to logits.
         data: a data set's name (its training split is used) or a `tfrobust.data.Dataset`.
-        defense: `Standard()` or `AdversarialTraining(attack, …)`.
+        defense: what a step minimises: `Standard()`, `AdversarialTraining(attack, …)`, ….
         epochs: passes over the training images.
         batch_size: images per step (with clean images mixed in, each step sees twice as many).
         optimizer: `"adam"`, or `"sgd"` with momentum 0.9.
         learning_rate: peak rate.
         schedule: `"one_cycle"`, `"cosine"`, `"step"` or `"constant"`.
+        surrogate: pseudo-derivative that replaces each quantizer's own in the gradient of the weights, see
+            `tfrobust.quantizers.surrogates`; None keeps their own. (The attack's is chosen by `BPDA`.)
         validation: a `Dataset` held out from training; None takes the `"validation"` split if `data` is a name.
         seed: seed of order, attacks and layers.
         folder: where checkpoints go; None keeps none. An existing checkpoint of the same run is continued.
@@ -100,13 +103,13 @@ def fit(
     steps = epochs * per_epoch
     update = OPTIMIZERS[optimizer](schedules.get(schedule, learning_rate, steps))
     update.build(model.trainable_variables)
-    optimize = compile_step(model, update)
+    optimize = compile_step(model, update, defense, surrogate)
     victim = _victim(model, data, defense)
 
     run = {
         "data": f"{data.name} {data.split} {len(data)}",
         "defense": repr(defense),
-        "settings": f"{epochs=} {batch_size=} {optimizer=} {learning_rate=} {schedule=} {seed=}",
+        "settings": f"{epochs=} {batch_size=} {optimizer=} {learning_rate=} {schedule=} {surrogate=} {seed=}",
         "variables": [list(variable.shape) for variable in model.variables],
     }
     state = {"step": 0, "loss": 0.0, "right": 0.0, "seconds": 0.0, "history": []}

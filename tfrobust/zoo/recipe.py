@@ -24,7 +24,7 @@ class Recipe:
         name: the entry, `<model>.<tag>`.
         data: name of the data set.
         defense: a defense of `tfrobust.training`.
-        epochs, batch_size, optimizer, learning_rate, schedule, seed: see `tfrobust.training.fit`.
+        epochs, batch_size, optimizer, learning_rate, schedule, surrogate, seed: see `tfrobust.training.fit`.
         eps: Linf budget of the evaluation.
         transfer_from: zoo entry whose adversarial images are tried on this one.
         n, n_costly: see `tfrobust.evaluate`; the int8 file is proven on `n_costly` images.
@@ -38,12 +38,13 @@ class Recipe:
 
     name: str
     data: str
-    defense: training.Standard | training.AdversarialTraining
+    defense: training.AbstractDefense
     epochs: int
     batch_size: int = 128
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     schedule: str = "one_cycle"
+    surrogate: str | None = None
     seed: int = 0
     eps: float = 0.3
     transfer_from: str | None = None
@@ -60,12 +61,12 @@ class Recipe:
     @property
     def training(self):
         """Arguments of `tfrobust.training.fit`."""
-        names = ("defense", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "seed")
+        names = ("defense", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "surrogate", "seed")
         return {name: getattr(self, name) for name in names}
 
     def text(self):
         """The training settings as text, for the card."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.training.items())
+        return ", ".join(f"{name}={value!r}" for name, value in self.training.items() if value is not None)
 
 
 def train(recipe, runs="runs", show_progress=None, on_epoch=None):
