@@ -32,12 +32,13 @@ LEVELS = {
     "evaluation": 3,
     "export": 3,
     "zoo": 4,
+    "reproduce": 5,
     "cli": 5,
     "demo": 5,
     "": 5,
 }
 # Edges that do not go down and are allowed all the same.
-WITHIN_A_LEVEL = {("architectures", "layers"), ("cli", "demo"), ("cli", ""), ("demo", "")}
+WITHIN_A_LEVEL = {("architectures", "layers"), ("cli", "demo"), ("cli", "reproduce"), ("cli", ""), ("demo", "")}
 ON_ANY_BACKEND = ("quantizers", "layers", "architectures", "norms", "losses")
 LOADED_ON_USE = (
     "tensorflow_datasets",

@@ -1,4 +1,4 @@
-"""The command line: `tfrobust list | card | train | evaluate | export | demo`."""
+"""The command line: `tfrobust list | card | train | evaluate | export | reproduce | demo`."""
 
 import argparse
 import json
@@ -62,6 +62,11 @@ def _parser():
     sub = command("export", _export, "export a model to TFLite and prove the file", "model", "path")
     _data_options(sub)
     sub.add_argument("--quantize", choices=("float16", "dynamic", "int8"), help="(default: float32)")
+
+    sub = command("reproduce", _reproduce, "measure a table of the papers again")
+    sub.add_argument("item", nargs="?", metavar="PAPER/ITEM", help="e.g. dqa/table1; without it, all are listed")
+    sub.add_argument("-n", "--n", type=int, default=1000, help="number of test images (default: 1000)")
+    sub.add_argument("--out", metavar="FOLDER", help="write CSV, Markdown and a chart here")
 
     sub = command("demo", _demo, "lenet_dqa2 on real digits: attacked, exported to int8, the file attacked")
     sub.add_argument("--out", default="lenet_dqa2.int8.tflite", metavar="FILE.tflite")
@@ -196,6 +201,26 @@ def _export(arguments):
     for row in report.rows():
         table.add_row(*row)
     _print(table, report.to_dict(), arguments.json)
+
+
+def _reproduce(arguments):
+    import rich.table
+
+    from tfrobust import reproduce
+
+    if arguments.item is None:
+        table = rich.table.Table("item", "what it shows")
+        titles = {name: item.title for name, item in reproduce.ITEMS.items()}
+        for row in titles.items():
+            table.add_row(*row)
+        _print(table, titles, arguments.json)
+        return
+    if arguments.out is not None and not pathlib.Path(arguments.out).is_dir():  # before minutes of work, not after
+        raise ValueError(f"--out must be a folder. Received: {arguments.out!r}")
+    result = reproduce.run(arguments.item, arguments.n)
+    if arguments.out is not None:
+        result.write(arguments.out)
+    _print(result.table(), result.to_dict(), arguments.json)
 
 
 def _demo(arguments):

@@ -1,0 +1,79 @@
+"""Tables of the papers, measured again: what is asked of each item, and what comes out."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from tfrobust import architectures, attacks, cli, data, reproduce, zoo
+from tfrobust.reproduce import Item, Row, items, measures
+
+pytestmark = pytest.mark.tensorflow
+
+FGSM = attacks.FGSM(eps=0.1)
+TABLE = Item(
+    title="A table",
+    data="digits",
+    rows=(
+        Row("ours", "lenet_dqa2.digits_pgd", {"clean": 99.0, "FGSM": 50.0}),
+        Row("not trained", "lenet_dqa3.digits_pgd", {"clean": 98.0}),
+    ),
+    measure=measures.accuracies({"FGSM": FGSM}),
+    reading="A reading.",
+)
+
+
+@pytest.fixture
+def result(monkeypatch):
+    monkeypatch.setitem(items.ITEMS, "a/table", TABLE)
+    return reproduce.run("a/table", n=50)
+
+
+@pytest.mark.parametrize("name", reproduce.ITEMS)
+def test_item_names_networks_that_can_be_built_and_figures_in_its_unit(name):
+    item = reproduce.ITEMS[name]
+    assert len({row.label for row in item.rows}) == len(item.rows) and item.columns
+    for row in item.rows:
+        architectures.split_name(row.entry.split(".")[0])
+        assert not item.as_percent or all(0 <= figure <= 100 for figure in row.paper.values())
+
+
+def test_figures_are_those_of_the_attack_itself_and_the_card_s_worst_case(result):
+    model, test = zoo.load("lenet_dqa2.digits_pgd"), data.load("digits", "test", 50)
+    clean = (np.asarray(model(test.pixels())).argmax(-1) == test.labels).mean()
+    attacked = (~FGSM(model, test.pixels(), test.labels).success).mean()
+    assert result.measured == {"ours": pytest.approx({"clean": 100 * clean, "FGSM": 100 * attacked})}
+    worst = next(each for each in zoo.card("lenet_dqa2.digits_pgd").accuracies() if each.name == "worst case")
+    assert result.worst == {"ours": (100 * worst.value, worst.n)}
+
+
+def test_a_row_without_weights_says_so_and_a_figure_that_the_paper_lacks_is_a_dash(result):
+    ours, missing = result.rows()
+    assert missing == ("not trained", "lenet_dqa3.digits_pgd", "98.0 / –", "– / –", "no weights yet")
+    assert ours[2].startswith("99.0 / ") and ours[3].startswith("50.0 / ") and ours[4].endswith("(360)")
+
+
+def test_csv_markdown_and_chart_are_written(result, tmp_path):
+    table, text, chart = result.write(tmp_path)
+    with open(table, newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["paper"] for line in lines] == ["99.0", "50.0", "98.0", ""]
+    assert float(lines[1]["ours"]) == result.measured["ours"]["FGSM"] and lines[2]["ours"] == ""
+    assert text.read_text(encoding="utf-8") == result.markdown() and "A reading." in result.markdown()
+    assert chart.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_lists_items_measures_one_and_refuses_bad_input(result, tmp_path, capsys):
+    assert cli.main(["reproduce", "--json"]) == 0
+    assert "a/table" in json.loads(capsys.readouterr().out)
+    assert cli.main(["reproduce", "a/table", "-n", "20", "--out", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 20
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a_table.csv", "a_table.md", "a_table.png"]
+    for arguments, message in (
+        (["a/tabel"], "did you mean a/table"),
+        (["a/table", "-n", "0"], "n must be an integer of at least 1"),
+        (["a/table", "--out", str(tmp_path / "nowhere")], "--out must be a folder"),
+    ):
+        assert cli.main(["reproduce", *arguments]) == 2
+        assert message in capsys.readouterr().err

@@ -1,0 +1,153 @@
+"""Running a table again, and what comes out: a table for the terminal, CSV, Markdown, a chart."""
+
+import csv
+import dataclasses
+import math
+import pathlib
+
+from tfrobust import checks, data as datasets, files, terminal, zoo
+from tfrobust.reproduce.items import ITEMS, Item
+
+MISSING = "no weights yet"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A table of a paper, measured again.
+
+    Attributes:
+        name: `paper/item`.
+        item: the `Item`.
+        n: images it was measured on.
+        measured: `{label: {column: figure}}`, without the rows that have no weights.
+        worst: `{label: (accuracy in percent, its number of images)}`, from the cards.
+    """
+
+    name: str
+    item: Item
+    n: int
+    measured: dict
+    worst: dict
+
+    def rows(self):
+        """Lines of text: label, entry, `paper / ours` for each column, worst case."""
+        for row in self.item.rows:
+            ours = self.measured.get(row.label, {})
+            pairs = [(row.paper.get(column), ours.get(column)) for column in self.item.columns]
+            cells = [" / ".join(self._number(value) for value in pair) for pair in pairs]
+            has_worst = row.label in self.worst
+            worst = "{:.1f} ({:,})".format(*self.worst[row.label]) if has_worst else MISSING
+            yield row.label, row.entry, *cells, worst
+
+    def _number(self, value):
+        return "–" if value is None else f"{value:.1f}" if self.item.as_percent else f"{value:.3g}"
+
+    @property
+    def headings(self):
+        """Headings of `rows`."""
+        return ("row", "entry", *self.item.columns, "worst case (n)")
+
+    def table(self):
+        """A `rich` table."""
+        import rich.table
+
+        title = f"{self.item.title}; paper / ours on {self.n:,} images"
+        table = rich.table.Table(*self.headings, title=title, caption=self.item.reading or None)
+        for row in self.rows():
+            table.add_row(*row)
+        return table
+
+    def markdown(self):
+        """The table as Markdown."""
+        lines = [f"| {' | '.join(self.headings)} |", f"|---|---|{'---:|' * (len(self.headings) - 2)}"]
+        lines += [f"| {' | '.join(row)} |" for row in self.rows()]
+        notes = f"Paper / ours on {self.n:,} images. {self.item.reading}".strip()
+        return "\n".join([f"# {self.item.title}", "", *lines, "", notes, ""])
+
+    def write(self, folder):
+        """Write `<paper>_<item>.csv`, `.md` and `.png` into `folder`; return the three paths."""
+        stem = pathlib.Path(folder) / self.name.replace("/", "_")
+        written = {".csv": self._write_csv, ".md": self._write_markdown, ".png": self._write_chart}
+        paths = [stem.with_suffix(suffix) for suffix in written]
+        for path, write in zip(paths, written.values(), strict=True):
+            files.write_atomically(path, write)
+        return paths
+
+    def _write_csv(self, path):
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["row", "entry", "column", "paper", "ours", "n", "worst case", "worst case n"])
+            for row in self.item.rows:
+                worst = self.worst.get(row.label, ("", ""))
+                for column in self.item.columns:
+                    ours = self.measured.get(row.label, {}).get(column, "")
+                    writer.writerow([row.label, row.entry, column, row.paper.get(column, ""), ours, self.n, *worst])
+
+    def _write_markdown(self, path):
+        pathlib.Path(path).write_text(self.markdown(), encoding="utf-8")
+
+    def _write_chart(self, path):
+        from matplotlib.figure import Figure
+
+        labels, columns = [row.label for row in self.item.rows], self.item.columns
+        figure = Figure(figsize=(3 * len(columns) + 2, 0.5 * len(labels) + 1.5), layout="constrained")
+        panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+        for column, axes in zip(columns, panels, strict=True):
+            paper = [row.paper.get(column, math.nan) for row in self.item.rows]
+            ours = [self.measured.get(label, {}).get(column, math.nan) for label in labels]
+            for offset, values, name in ((-0.2, paper, "paper"), (0.2, ours, "ours")):
+                axes.barh([at + offset for at in range(len(labels))], values, 0.4, label=name)
+            if self.item.as_percent:
+                worst = [self.worst.get(label, (math.nan,))[0] for label in labels]
+                axes.scatter(worst, range(len(labels)), marker="|", s=300, color="black", label="worst case", zorder=3)
+            axes.set(title=column, yticks=range(len(labels)), yticklabels=labels)
+        axes.invert_yaxis()
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        figure.savefig(path, format="png", dpi=120)
+
+    def to_dict(self):
+        """Plain data for JSON."""
+        rows = [
+            {**dataclasses.asdict(row), "ours": self.measured.get(row.label), "worst": self.worst.get(row.label)}
+            for row in self.item.rows
+        ]
+        return {"name": self.name, "title": self.item.title, "n": self.n, "reading": self.item.reading, "rows": rows}
+
+    def __str__(self):
+        return terminal.render(self.table())
+
+
+def run(name, n=1000):
+    """Measure a table of a paper again, on the zoo entries that stand for its rows.
+
+    The worst case is the one on each entry's card (the adaptive suite, on the number of images that stands beside it).
+
+    Args:
+        name: `paper/item`, a key of `ITEMS`.
+        n: number of test images; None all.
+
+    Returns:
+        A `Result`; rows whose entry has no weights yet stay empty.
+
+    Raises:
+        ValueError: an unknown name, `n` below 1, or data that is not there.
+
+    Example:
+        >>> sorted(ITEMS)[0]
+        'dqa/table1'
+
+    Reference:
+        The item's title names the paper.
+    """
+    item = ITEMS[checks.one_of(name, "item", ITEMS)]
+    test = datasets.load(item.data, "test", n)
+    available = {card.name: card for card in zoo.list_models(item.data)}
+    models = {row.label: zoo.load(row.entry) for row in item.rows if row.entry in available}
+    measured = item.measure(models, test.pixels(), test.labels)
+    worst = {row.label: _worst(available[row.entry]) for row in item.rows if row.label in models}
+    return Result(name, item, len(test), measured, worst)
+
+
+def _worst(card):
+    worst = next(accuracy for accuracy in card.accuracies() if accuracy.name == "worst case")
+    return 100 * worst.value, worst.n
