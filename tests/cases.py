@@ -155,6 +155,9 @@ LAYERS = (
     LayerCase("dqa", lambda: layers.DQA(2), IMAGE, ((4,),)),
     LayerCase("dqa_per_channel", lambda: layers.DQA(3, per_channel=True), IMAGE, ((8, 3),)),
     LayerCase("mc_dropout", lambda: layers.MCDropout(0.5), IMAGE, is_random=True),
+    LayerCase("quantized_activation", lambda: layers.QuantizedActivation("dorefa_activations2"), IMAGE),
+    LayerCase("quantized_activation_random", lambda: layers.QuantizedActivation("sqa3"), IMAGE, is_random=True),
+    LayerCase("quantized_gradient", lambda: layers.QuantizedGradient(6), IMAGE),
     LayerCase("standardize", lambda: layers.Standardize((0.1, 0.2, 0.3), (1.0, 2.0, 3.0)), IMAGE),
     LayerCase("conv", lambda: layers.QuantConv2D(4, 3, kernel_quantizer="binary"), IMAGE, ((3, 3, 3, 4), (4,))),
     LayerCase(
@@ -162,6 +165,19 @@ LAYERS = (
         lambda: layers.QuantConv2D(4, 3, kernel_quantizer="binary_stochastic", input_quantizer="sqa2"),
         IMAGE,
         ((3, 3, 3, 4), (4,)),
+        is_random=True,
+    ),
+    LayerCase(
+        "depthwise",
+        lambda: layers.QuantDepthwiseConv2D(3, depth_multiplier=2, kernel_quantizer="dorefa_weights4"),
+        IMAGE,
+        ((3, 3, 3, 2), (6,)),
+    ),
+    LayerCase(
+        "separable_stochastic",
+        lambda: layers.QuantSeparableConv2D(4, 3, kernel_quantizer="binary_stochastic", use_bias=False),
+        IMAGE,
+        ((3, 3, 3, 1), (1, 1, 3, 4)),
         is_random=True,
     ),
     LayerCase("dense", lambda: layers.QuantDense(5, kernel_quantizer="kbit2"), (6,), ((6, 5), (5,))),
@@ -203,6 +219,34 @@ ARCHITECTURES = (
         activations=4,
     ),
 )
+
+
+class LargeArchitectureCase(NamedTuple):
+    """A network for 32x32x3 images: its entry in the registry, hidden activations, hidden layers with weights, and the
+    two activations that SQA follows."""
+
+    name: str
+    key: str
+    activations: int
+    hidden: int
+    sqa: tuple = ("1", "2")
+
+
+LARGE_ARCHITECTURES = (
+    LargeArchitectureCase("resnet18x2", "resnet<depth>x<filters>", 1 + 8 * 2, 1 + 8 * 2 + 3, ("1", "2_1")),
+    LargeArchitectureCase("resnet50x2", "resnet<depth>x<filters>", 1 + 16 * 3, 1 + 16 * 3 + 4, ("1", "2_1")),
+    LargeArchitectureCase("resnet20", "resnet<depth>", 1 + 9 * 2, 1 + 9 * 2, ("1", "2_1")),
+    LargeArchitectureCase(
+        "wide_resnet16_1", "wide_resnet<depth>_<width>", 6 * 2 + 1, 1 + 6 * 2 + 2, ("2_1_a", "2_2_a")
+    ),
+    LargeArchitectureCase("wide_resnet8_2", "wide_resnet<depth>_<width>", 3 * 2 + 1, 1 + 3 * 2, ("2_1_a", "3_1_a")),
+    LargeArchitectureCase("alexnet", "alexnet", 5 + 2, 5 + 2),
+    LargeArchitectureCase("vgg16", "vgg16", 13, 13),
+    LargeArchitectureCase("convnet", "convnet", 4, 4),
+    LargeArchitectureCase("nin", "nin", 8, 8),
+    LargeArchitectureCase("conv3", "conv3", 3, 3),
+)
+TOY_ARCHITECTURES = ("logistic", "mlp_spheres")
 POLICIES = ("", "dqa2", "fixed2", "sqa", "bnn")
 
 
@@ -237,6 +281,8 @@ ATTACKS = (
     AttackCase("temperature", lambda **threat: attacks.Temperature(_pgd(**threat)), is_exact=True),
     AttackCase("spsa", lambda **threat: attacks.SPSA(**threat, nb_iter=5, n_samples=16)),
     AttackCase("square", lambda **threat: attacks.Square(**threat, n_queries=300)),
+    AttackCase("discrete", lambda **threat: attacks.DiscreteAscent(**threat, bits=8, nb_iter=40), norms=(np.inf,)),
+    AttackCase("split", lambda **threat: attacks.Split((_pgd(**threat), _pgd(**threat))), is_exact=True),
     AttackCase("noise", lambda **threat: attacks.UniformNoise(**threat, n_draws=3)),
     AttackCase("offset", lambda **threat: attacks.ConstantOffset(**threat), norms=(np.inf,)),
     AttackCase("transfer", lambda **threat: attacks.Transfer(_pgd(**threat), helpers.linear_model(seed=1))),

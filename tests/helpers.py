@@ -4,10 +4,18 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfrobust import architectures
+
 
 def array(value):
     """A tensor as a numpy array."""
     return np.asarray(ops.convert_to_numpy(value))
+
+
+def sized(name, **arguments):
+    """A network for counting: its variables have shapes, but no values, which would take long to draw."""
+    with keras.StatelessScope(initialize_variables=False):
+        return architectures.build(name, **arguments)
 
 
 def vjp(function, upstream, *inputs):

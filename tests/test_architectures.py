@@ -28,8 +28,10 @@ def with_kernel(model):
     return [layer for layer in model.layers if hasattr(layer, "kernel")]
 
 
-def test_every_architecture_has_a_row_in_the_table():
-    assert {case.name for case in cases.ARCHITECTURES} == set(architectures.ARCHITECTURES)
+def test_every_architecture_has_a_row_in_a_table():
+    large = {case.key for case in cases.LARGE_ARCHITECTURES}
+    named = {case.name for case in cases.ARCHITECTURES} | large | {*cases.TOY_ARCHITECTURES}
+    assert named == set(architectures.ARCHITECTURES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +47,7 @@ def test_readout_is_linear(name):
 
 
 @ON_EVERY_ARCHITECTURE
-@pytest.mark.parametrize("suffix", ["", "fixed2", "sqa", "bnn", "randbnn", "w4"])
+@pytest.mark.parametrize("suffix", ["", "fixed2", "sqa", "bnn", "randbnn", "w4", "mcd", "w2_mcd"])
 def test_parameters_are_those_of_the_float_network(case, suffix):
     assert architectures.build(f"{case.name}_{suffix}".rstrip("_")).count_params() == case.parameters
 
@@ -111,12 +113,41 @@ def test_an_input_policy_quantizes_the_images_and_nothing_else(case, rng):
 
 
 @ON_EVERY_ARCHITECTURE
+def test_dropout_of_one_half_follows_every_hidden_layer(case):
+    model = architectures.build(f"{case.name}_mcd")
+    relu, dropout = of_kind(model, keras_layers.ReLU), of_kind(model, layers.MCDropout)
+    assert [layer.rate for layer in dropout] == [0.5] * case.activations
+    assert all(layer.input is before.output for layer, before in zip(dropout, relu, strict=True))
+
+
+@ON_EVERY_ARCHITECTURE
+@pytest.mark.parametrize("suffix", ["bnn", "randbnn", "w2", "w4"])
+def test_a_network_with_quantized_kernels_starts_with_activations_of_the_float_network_s_size(case, suffix, rng):
+    x = rng.uniform(size=(8, 28, 28, 1)).astype("float32")
+    float_, quantized = (architectures.build(f"{case.name}{end}") for end in ("", f"_{suffix}"))
+    sizes = [np.std(array(keras.Model(m.input, m.layers[-1].input)(x))) for m in (float_, quantized)]
+    assert 0.5 < sizes[1] / sizes[0] < 5
+
+
+@ON_EVERY_ARCHITECTURE
+@pytest.mark.parametrize(("suffix", "gain"), [("bnn", 1), ("randbnn", 1), ("w2", 4), ("w4", 16)])
+def test_outputs_of_quantized_kernels_are_divided_by_the_root_of_their_inputs(case, suffix, gain):
+    model = architectures.build(f"{case.name}_{suffix}")
+    _, *hidden, _ = with_kernel(model)
+    inputs = [np.prod(layer.kernel.shape[:-1]) for layer in hidden]
+    scales = [layer.scale for layer in of_kind(model, keras_layers.Rescaling)]
+    np.testing.assert_allclose(scales, [gain / np.sqrt(n) for n in inputs])
+
+
+@ON_EVERY_ARCHITECTURE
 def test_input_shape_and_classes_are_arguments(case):
     model = architectures.ARCHITECTURES[case.name](Policy("dqa1"), input_shape=(32, 32, 3), classes=7)
     assert model.input_shape == (None, 32, 32, 3) and model.output_shape == (None, 7)
 
 
-@pytest.mark.parametrize("name", ["lenet_dqa2", "cnn_small_sqa", "mlp_randbnn", "lenet_fixed2", "mlp_in1_dqa2"])
+@pytest.mark.parametrize(
+    "name", ["lenet_dqa2", "cnn_small_sqa", "mlp_randbnn", "lenet_fixed2", "mlp_in1_dqa2", "lenet_w2_mcd"]
+)
 def test_loaded_model_computes_the_same_logits(name, rng, tmp_path):
     model, x = architectures.build(name), rng.uniform(size=(2, 28, 28, 1)).astype("float32")
     model.save(tmp_path / "model.keras")
@@ -139,6 +170,8 @@ def test_loaded_model_computes_the_same_logits(name, rng, tmp_path):
         ("lenet_dqa1", ("lenet", Policy(activation="dqa1"))),
         ("lenet_in1_dqa2", ("lenet", Policy(activation="dqa2", input="dorefa_activations1"))),
         ("cnn_small_sqa_w4", ("cnn_small", Policy(activation="sqa", kernel="kbit4"))),
+        ("lenet_mcd", ("lenet", Policy(dropout=0.5))),
+        ("lenet_w2_mcd", ("lenet", Policy(kernel="kbit2", dropout=0.5))),
         ("mlp_bnn_in2_fixed1", ("mlp", Policy("fixed1", "binary", "dorefa_activations2"))),
     ],
 )
@@ -163,6 +196,8 @@ def test_name_splits_into_architecture_and_policy(name, expected):
         (lambda: Policy("fixed0"), r"bits must be an integer from 1 to 8"),
         (lambda: Policy("sqa3"), r"sqa takes no number\. Received: activation='sqa3'"),
         (lambda: Policy("relu6"), r"relu takes no number\. Received: activation='relu6'"),
+        (lambda: architectures.build("lenet_mcd_mcd"), r"may give its dropout one quantization.*'mcd_mcd'"),
+        (lambda: Policy(dropout=1.0), r"dropout must lie in \[0, 1\)\. Received: dropout=1\.0"),
         (lambda: Policy(kernel="binray"), r"did you mean binary"),
     ],
 )

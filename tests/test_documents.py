@@ -67,3 +67,10 @@ def test_the_readme_s_adaptive_attacks_run_as_written(capsys):
     (block,) = [text for text in re.findall(r"```python\n(.*?)```", README, re.S) if "BPDA" in text]
     exec(block, {})
     assert "PGD-40 (EOT 2) (BPDA soft)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_readme_s_quantized_mobile_net_runs_as_written(capsys):
+    (block,) = [text for text in re.findall(r"```python\n(.*?)```", README, re.S) if "MobileNetV2" in text]
+    exec(block, namespace := {})
+    assert "converted" in capsys.readouterr().out and namespace["small"].output_shape == (None, 10)

@@ -7,7 +7,7 @@ import helpers
 import numpy as np
 import pytest
 
-from tfrobust import attacks, data, evaluation
+from tfrobust import attacks, data, evaluation, losses
 from tfrobust.evaluation import Accuracy, evaluate, suites, wilson_interval
 from tfrobust.types import ThreatModel
 
@@ -129,3 +129,56 @@ def test_bad_evaluations_are_refused():
         evaluation.evaluate(helpers.linear_model(), (x * 255, y), 0.1, **QUIET)
     with pytest.raises(ValueError, match="n_costly must be an integer"):
         evaluation.evaluate(helpers.linear_model(), (x, y), 0.1, n_costly=0, **QUIET)
+
+
+# Distances
+
+
+def test_relative_distance_is_the_mean_of_the_change_over_the_image(rng):
+    x, delta = rng.uniform(size=(5, 4, 4, 1)), rng.normal(size=(5, 4, 4, 1))
+    l2 = [np.linalg.norm(d) / np.linalg.norm(image) for d, image in zip(delta, x, strict=True)]
+    linf = [np.abs(d).max() / image.max() for d, image in zip(delta, x, strict=True)]
+    assert evaluation.relative_distance(x, x + delta) == pytest.approx(np.mean(l2))
+    assert evaluation.relative_distance(x, x + delta, np.inf) == pytest.approx(np.mean(linf))
+
+
+def test_fgsm_fools_a_linear_victim_at_its_margin_over_the_weights_sum():
+    model, (x, y) = helpers.linear_model(), helpers.linear_images()
+    least = evaluation.least_fgsm_eps(model, x, y, largest=0.2)
+    exact = np.asarray(losses.margin(y, model(x))) / np.abs(helpers.linear_weights(model)).sum()
+    in_box = exact < 0.2
+    assert in_box.any() and ((least >= exact) & (least <= exact + 0.2 / 64 + 1e-6))[in_box].all()
+    wrong = evaluation.least_fgsm_eps(model, x, 1 - y)
+    np.testing.assert_array_equal(wrong, 0)
+
+
+def test_reference_eps_leaves_half_of_the_images():
+    model, (x, y) = helpers.linear_model(), helpers.linear_images(101)
+    exact = np.median(np.asarray(losses.margin(y, model(x))) / np.abs(helpers.linear_weights(model)).sum())
+    assert evaluation.reference_eps(model, x, y, largest=0.3) == pytest.approx(exact, abs=0.3 / 16 / 64 + 1e-6)
+    assert evaluation.reference_eps(model, x, y, largest=exact / 2) == pytest.approx(exact / 2)
+
+
+def test_perceptual_similarity_falls_as_noise_grows(rng):
+    x = rng.uniform(size=(3, 28, 28, 1)).astype("float32")
+    noise = rng.normal(size=x.shape).astype("float32")
+    similar = [evaluation.perceptual_similarity(x, x + size * noise) for size in (0, 0.05, 0.2)]
+    assert similar[0] == 1 and similar[0] > similar[1] > similar[2]
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda x: evaluation.relative_distance(x, x[:1]), "x and x_adv must have the same shape"),
+        (lambda x: evaluation.perceptual_similarity(x, x[:1]), "x and x_adv must have the same shape"),
+        (lambda x: evaluation.least_fgsm_eps(None, x, None, largest=0), "largest must be above 0"),
+        (lambda x: evaluation.reference_eps(None, x, None, largest=0), "largest must be above 0"),
+        (
+            lambda x: evaluation.reference_eps(helpers.linear_model(), x, 1 - helpers.linear_images(4)[1]),
+            "the model must be right on more than half of the clean images",
+        ),
+    ],
+)
+def test_bad_distances_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(helpers.linear_images(4)[0])

@@ -12,7 +12,7 @@ import pytest
 
 from tfrobust import architectures, attacks, data, training
 from tfrobust.attacks import Victim
-from tfrobust.training import TRADES, AdversarialTraining, Standard, schedules
+from tfrobust.training import TRADES, AdversarialTraining, Standard, schedules, trainer
 from tfrobust.training.checkpoint import FILE
 from tfrobust.training.defenses import Examples
 
@@ -65,6 +65,30 @@ def test_a_surrogate_replaces_the_quantizers_own_in_the_gradient_of_the_weights_
     assert [layer.quantizer.surrogate for layer in model.layers if hasattr(layer, "quantizer")] == ["ste", "ste"]
 
 
+def test_ema_ends_with_the_moving_average_of_the_weights_after_each_step(monkeypatch):
+    models, seen, compile_step = [], [], trainer.compile_step
+
+    def recording(model, *args):
+        models.append(model)
+        step = compile_step(model, *args)
+
+        def recorded(*examples):
+            result = step(*examples)
+            seen.append([np.array(weight) for weight in model.trainable_variables])
+            return result
+
+        return recorded
+
+    monkeypatch.setattr(trainer, "compile_step", recording)
+    trained(ema=0.5)
+    final, mean = [np.array(weight) for weight in models[0].trainable_variables], seen[0]
+    for weights in seen[1:]:
+        mean = [0.5 * old + 0.5 * new for old, new in zip(mean, weights, strict=True)]
+    assert all(np.abs(a - b).max() > 0 for a, b in zip(final, seen[-1], strict=True))
+    for a, b in zip(final, mean, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     first, second, other = (trained(seed=seed)[0] for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
@@ -78,7 +102,8 @@ class _Killed(Exception):
 @pytest.mark.parametrize("name, killed_at", [("mlp", 3), ("mlp_dqa2", 6), ("mlp_sqa", 8)])
 def test_a_run_killed_at_any_step_ends_with_the_weights_of_one_that_was_not(name, killed_at, tmp_path, monkeypatch):
     defense = AdversarialTraining(PGD, clean_weight=0.5, ramp_epochs=1)
-    whole, history = trained(name, defense=defense, validation=data.load("digits", "validation", 20))
+    shared = {"defense": defense, "validation": data.load("digits", "validation", 20), "ema": 0.9}
+    whole, history = trained(name, **shared)
     steps = []
 
     def examples(self, *args):
@@ -88,7 +113,7 @@ def test_a_run_killed_at_any_step_ends_with_the_weights_of_one_that_was_not(name
         return original(self, *args)
 
     original = AdversarialTraining.examples
-    resumable = {"defense": defense, "validation": data.load("digits", "validation", 20), "folder": tmp_path}
+    resumable = {**shared, "folder": tmp_path}
     with monkeypatch.context() as patched, pytest.raises(_Killed):
         patched.setattr(AdversarialTraining, "examples", examples)
         trained(name, save_seconds=0, **resumable)
@@ -195,9 +220,35 @@ def test_trades_sees_the_clean_images_twice_in_the_warmup_and_trains_through_an_
     assert history[-1].accuracy > 0.5 > history[0].accuracy
 
 
-def test_every_image_is_seen_once_an_epoch():
-    from tfrobust.training import trainer
+def test_adversarial_images_join_the_clean_ones_once_and_are_kept_in_a_file(tmp_path):
+    model, digits, attack = architectures.build("mlp"), small_digits(30), attacks.DeepFool()
+    both = training.with_adversarial(model, digits, attack, file=tmp_path / "set.npz", show_progress=False)
+    np.testing.assert_array_equal(both.pixels(slice(30)), digits.pixels())
+    made = attack(model, digits.pixels(), digits.labels).x_adv
+    np.testing.assert_array_equal(both.pixels(slice(30, None)), made)
+    np.testing.assert_array_equal(both.labels, np.tile(digits.labels, 2))
+    again = training.with_adversarial(None, digits, attack, file=tmp_path / "set.npz")
+    np.testing.assert_array_equal(again.pixels(), both.pixels())
 
+
+def test_a_crop_moves_each_image_by_its_own_draw_and_fills_with_black():
+    x = np.random.default_rng(0).uniform(0.1, 1, (200, 6, 5, 1)).astype("float32")
+    moved, places = trainer.shifted(x, 2, np.random.default_rng(1)), set()
+    padded = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    for image, source in zip(moved, padded, strict=True):
+        cuts = {(i, j) for i in range(5) for j in range(5) if np.array_equal(image, source[i : i + 6, j : j + 5])}
+        assert len(cuts) == 1
+        places |= cuts
+    assert len(places) == 25
+
+
+def test_crops_change_what_is_learnt_and_a_whole_run_of_them_learns(tmp_path):
+    (plain, _), (moved, history) = trained(), trained(crop=1)
+    assert any(not np.array_equal(a, b) for a, b in zip(plain, moved, strict=True))
+    assert history[-1].accuracy > history[0].accuracy
+
+
+def test_every_image_is_seen_once_an_epoch():
     seen = [trainer._order(0, epoch, 100) for epoch in (0, 1)]
     assert sorted(seen[0]) == list(range(100)) and not np.array_equal(*seen)
 
@@ -209,6 +260,7 @@ def test_every_image_is_seen_once_an_epoch():
         ("cosine", {0: 1.0, 50: 0.5, 100: 0.0}),
         ("one_cycle", {0: 0.01, 15: 1.0, 100: 0.0}),
         ("step", {0: 1.0, 31: 0.1, 61: 0.01, 91: 0.001}),
+        ("halved", {0: 1.0, 79: 1.0, 81: 0.5, 100: 0.5}),
     ],
 )
 def test_schedules_pass_through_their_points(name, points):
@@ -225,6 +277,8 @@ def test_schedules_pass_through_their_points(name, points):
         ({"batch_size": 301}, "batch_size must be at most 300"),
         ({"optimizer": "adm"}, "optimizer must be one of adam, sgd .did you mean adam"),
         ({"schedule": "cosin"}, "schedule must be one of .*did you mean cosine"),
+        ({"crop": -1}, "crop must be an integer of at least 0"),
+        ({"ema": 1.0}, r"ema must lie in \[0, 1\)"),
         ({"surrogate": "sofd"}, "surrogate must be one of .*did you mean soft"),
         ({"learning_rate": 0}, "learning_rate must be above 0"),
         ({"learning_rate": 1e30}, "the training loss must stay finite"),

@@ -8,10 +8,10 @@ import importlib
 from tfrobust import layers
 
 SUBMODULES = ("architectures", "attacks", "data", "evaluation", "export", "quantizers", "training", "zoo")
-VERBS = {"evaluate": "evaluation"}
+VERBS = {"evaluate": "evaluation", "quantize": "layers", "summary": "layers"}
 
 __version__ = "0.1.0"
-__all__ = ["evaluate", "layers", *SUBMODULES]
+__all__ = [*VERBS, "layers", *SUBMODULES]
 
 
 def __getattr__(name):

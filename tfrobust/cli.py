@@ -1,4 +1,4 @@
-"""The command line: `tfrobust list | card | train | evaluate | export | reproduce | demo`."""
+"""The command line: `tfrobust list | card | summary | train | evaluate | export | reproduce | demo`."""
 
 import argparse
 import json
@@ -36,6 +36,9 @@ def _parser():
     sub.add_argument("--markdown", action="store_true", help="print the table that the README holds")
 
     command("card", _card, "show a model's card", "model")
+
+    sub = command("summary", _summary, "count a model's parameters, size and MACs by precision", "model")
+    sub.add_argument("--markdown", action="store_true", help="print Markdown tables")
 
     sub = command("evaluate", _evaluate, "measure a model clean, under attack and in the worst case", "model")
     _data_options(sub, several=True)
@@ -133,6 +136,18 @@ def _card(arguments):
 
     card = tfrobust.zoo.card(arguments.model)
     _print(rich.markdown.Markdown(str(card)), dataclasses.asdict(card), arguments.json)
+
+
+def _summary(arguments):
+    import tfrobust
+
+    name = arguments.model
+    # Untrained networks count alike, so a model needs no entry with weights.
+    counted = tfrobust.summary(_load(name) if "." in name else tfrobust.architectures.build(name))
+    if arguments.markdown:
+        print(counted.markdown())
+        return
+    _print(counted.table(), counted.to_dict(), arguments.json)
 
 
 def _evaluate(arguments):

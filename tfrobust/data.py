@@ -16,7 +16,7 @@ EPS = {"mnist": 0.3, "digits": 0.3, "cifar10": 8 / 255}  # the budgets that the 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Images as stored (uint8, `[n, height, width, channels]`) and labels (int64, `[n]`)."""
+    """Images (uint8 as stored, or float32 in [0, 1]; `[n, height, width, channels]`) and labels (int64, `[n]`)."""
 
     name: str
     split: str
@@ -34,7 +34,8 @@ class Dataset:
 
     def pixels(self, index=slice(None)):
         """Images of `index` as float32 in [0, 1]."""
-        return self.images[index].astype("float32") / 255
+        chosen = self.images[index]
+        return chosen.astype("float32") / 255 if chosen.dtype == np.uint8 else chosen
 
     def batches(self, batch_size):
         """Yield `(images in [0, 1], labels)` in order; the last batch may be smaller."""

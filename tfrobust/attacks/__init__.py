@@ -6,11 +6,13 @@ from tfrobust.attacks.apgd import APGD, TargetedAPGD
 from tfrobust.attacks.base import AbstractAttack, AbstractBudgetAttack, AbstractDistanceAttack
 from tfrobust.attacks.carlini_wagner import CarliniWagnerL2
 from tfrobust.attacks.deepfool import DeepFool
+from tfrobust.attacks.discrete import DiscreteAscent
 from tfrobust.attacks.fab import FAB
 from tfrobust.attacks.gradient import BIM, FGSM, MIM, PGD, CarliniWagnerLinf
 from tfrobust.attacks.jsma import JSMA
 from tfrobust.attacks.non_examples import NonExamples, non_examples
 from tfrobust.attacks.probes import ConstantOffset, UniformNoise
+from tfrobust.attacks.split import Split
 from tfrobust.attacks.spsa import SPSA
 from tfrobust.attacks.square import Square
 from tfrobust.attacks.substitute import Substitute, train_substitute
@@ -25,6 +27,7 @@ ATTACKS = {
     "cw_linf": CarliniWagnerLinf,
     "apgd": APGD,
     "apgd_targeted": TargetedAPGD,
+    "discrete": DiscreteAscent,
     "deepfool": DeepFool,
     "cw_l2": CarliniWagnerL2,
     "fab": FAB,
@@ -57,7 +60,9 @@ __all__ = [
     "CarliniWagnerLinf",
     "ConstantOffset",
     "DeepFool",
+    "DiscreteAscent",
     "NonExamples",
+    "Split",
     "Square",
     "Substitute",
     "TargetedAPGD",

@@ -24,6 +24,16 @@ def other_surrogates(model):
     return tuple(name for name in surrogates.SURROGATES if own and own != {name})
 
 
+def input_bits(model):
+    """Bits that a Keras model rounds its images to in its first layer with weights; None for all other models."""
+    for layer in layers_of(model):
+        if getattr(layer, "kernel", None) is not None:
+            return getattr(getattr(layer, "input_quantizer", None), "bits", None)
+        if isinstance(getattr(layer, "quantizer", None), AbstractQuantizer):
+            return None
+    return None
+
+
 def has_layer(model, *kinds):
     """Whether a model holds a layer whose class has one of these names."""
     return any(type(layer).__name__ in kinds for layer in layers_of(model))

@@ -65,8 +65,8 @@ def adaptive(threat, model=None, sources=()):
     """Every attack that fits the model's layers, from cheap to strong, each on the images that still stand.
 
     Always noise, offsets, transfers, APGD on three losses, targeted APGD, FAB and Square; for quantized models APGD by
-    every other pseudo-derivative (BPDA) too; for binary kernels, whose logits are large, APGD on cooled logits.
-    Gradients of a random model are means of 20 passes.
+    every other pseudo-derivative (BPDA) too; for rounded images discrete gradient ascent; for binary kernels, whose
+    logits are large, APGD on cooled logits. Gradients of a random model are means of 20 passes.
     """
     shared = _shared(threat)
     apgd, short = attacks.APGD(**shared, nb_iter=100), attacks.APGD(**shared, nb_iter=25)
@@ -77,6 +77,7 @@ def adaptive(threat, model=None, sources=()):
         first.append(attacks.ConstantOffset(**shared))
     first += [short, *(attacks.BPDA(short, name) for name in others)]
     first += [attacks.Transfer(_pgd(threat), source) for source in sources]
+    first += _discrete(threat, model, others)
     first += [apgd, *(attacks.BPDA(apgd, name) for name in others)]
     if any(quantizer.precision == 1 for quantizer in inspection.quantizers_of(model)):
         first.append(attacks.Temperature(apgd))
@@ -87,6 +88,17 @@ def adaptive(threat, model=None, sources=()):
         last += [targeted, *(attacks.BPDA(targeted, name) for name in others)]
     last.append(attacks.FAB(**shared, max_iter=50, n_target_classes=3))
     return Suite([*first, *last, attacks.Square(**shared, n_queries=5000, seed=1)], is_cascade=True)
+
+
+def _discrete(threat, model, others):
+    """Discrete ascent for a model that rounds its images, by each pseudo-derivative and from two starts."""
+    bits = inspection.input_bits(model)
+    if bits is None or threat.norm != np.inf:
+        return []
+    starts = [
+        attacks.DiscreteAscent(**_shared(threat), bits=bits, nb_iter=60, rand_init=init) for init in (False, True)
+    ]
+    return [*starts, *(attacks.BPDA(start, name) for start in starts for name in others)]
 
 
 def _pgd(threat):

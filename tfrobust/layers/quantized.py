@@ -30,6 +30,13 @@ class QuantizedMixin(SavesRandomState):
         noise = uniform_like(value, self.seed_generator) if quantizer.random else None
         return quantizer(value, noise)
 
+    def finished(self, outputs):
+        """`outputs` with the layer's bias and activation, for Keras layers whose kernel has no hook."""
+        if self.bias is not None:
+            channels_last = getattr(self, "data_format", "channels_last") == "channels_last"
+            outputs = ops.add(outputs, self.bias if channels_last else ops.reshape(self.bias, (-1, 1, 1)))
+        return outputs if self.activation is None else self.activation(outputs)
+
     def get_config(self):
         def serialize(quantizer):
             return None if quantizer is None else keras.saving.serialize_keras_object(quantizer)
@@ -99,9 +106,71 @@ class QuantDense(QuantizedMixin, keras.layers.Dense):
     """
 
     def call(self, inputs):
-        # `keras.layers.Dense` offers no hook for its kernel.
         kernel = self.quantized(self.kernel_quantizer, self.kernel)
-        outputs = ops.matmul(self.quantized(self.input_quantizer, inputs), kernel)
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
-        return outputs if self.activation is None else self.activation(outputs)
+        return self.finished(ops.matmul(self.quantized(self.input_quantizer, inputs), kernel))
+
+
+@keras.saving.register_keras_serializable("tfrobust")
+class QuantDepthwiseConv2D(QuantizedMixin, keras.layers.DepthwiseConv2D):
+    __doc__ = f"""2D depthwise convolution (each channel by itself) with a quantized kernel and input.
+
+    Formula: `depthwise_conv(q_input(x), q_kernel(w)) + b`.
+
+    Args:
+        {QUANTIZER_ARGUMENTS}
+        Every argument of `keras.layers.DepthwiseConv2D` (kernel_size, strides, depth_multiplier, …).
+
+    Returns:
+        When called on `[batch, height, width, channels]`:
+        `[batch, new_height, new_width, channels * depth_multiplier]`.
+
+    Raises:
+        ValueError: an unknown quantizer name.
+
+    Example:
+        >>> QuantDepthwiseConv2D(3, kernel_quantizer="dorefa_weights4")(ops.ones((1, 5, 5, 2))).shape
+        TensorShape([1, 3, 3, 2])
+
+    Reference:
+        M. Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018.
+    """
+
+    def call(self, inputs):
+        kernel = self.quantized(self.kernel_quantizer, self.kernel)
+        inputs = self.quantized(self.input_quantizer, inputs)
+        return self.finished(ops.depthwise_conv(inputs, kernel, **_geometry(self)))
+
+
+@keras.saving.register_keras_serializable("tfrobust")
+class QuantSeparableConv2D(QuantizedMixin, keras.layers.SeparableConv2D):
+    __doc__ = f"""2D separable convolution with quantized depthwise and pointwise kernels and a quantized input.
+
+    Formula: `conv(depthwise_conv(q_input(x), q_kernel(w)), q_kernel(p)) + b`.
+
+    Args:
+        {QUANTIZER_ARGUMENTS}
+        Every argument of `keras.layers.SeparableConv2D` (filters, kernel_size, strides, …).
+
+    Returns:
+        When called on `[batch, height, width, channels]`: `[batch, new_height, new_width, filters]`.
+
+    Raises:
+        ValueError: an unknown quantizer name.
+
+    Example:
+        >>> QuantSeparableConv2D(4, 3, kernel_quantizer="binary")(ops.ones((1, 5, 5, 2))).shape
+        TensorShape([1, 3, 3, 4])
+
+    Reference:
+        F. Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", CVPR 2017.
+    """
+
+    def call(self, inputs):
+        kernels = (self.quantized(self.kernel_quantizer, w) for w in (self.depthwise_kernel, self.pointwise_kernel))
+        inputs = self.quantized(self.input_quantizer, inputs)
+        return self.finished(ops.separable_conv(inputs, *kernels, **_geometry(self)))
+
+
+def _geometry(layer):
+    names = ("strides", "padding", "dilation_rate", "data_format")
+    return {name: getattr(layer, name) for name in names}

@@ -1,6 +1,15 @@
 """How a table's figures are measured: each function takes all models of the table, by label."""
 
-from tfrobust import evaluation
+import itertools
+import statistics
+import time
+
+import keras
+import numpy as np
+
+from tfrobust import attacks, evaluation, training
+from tfrobust.attacks import Victim
+from tfrobust.training.step import compile_step
 
 
 def accuracies(suite):
@@ -27,3 +36,80 @@ def accuracies(suite):
         return {name: 100 * each.value for name, each in zip(("clean", *suite), figures, strict=True)}
 
     return lambda models, x, y: {label: one(model, x, y) for label, model in models.items()}
+
+
+def step_seconds(suite, batch=128, rounds=5):
+    """Median seconds of one training step, images made by an attack and all; the rows take turns.
+
+    Args:
+        suite: `{label: attack}`; half of the loss is on clean images.
+        batch: images per step.
+        rounds: steps per row, after one that compiles.
+
+    Returns:
+        A function `({label: model}, images, labels) -> {label: {"seconds": s, "times FGSM's": ratio}}`.
+    """
+
+    def measure(models, x, y):
+        x, y = x[:batch], y[:batch]
+        steps = {label: _training_step(models[label], attack, x, y) for label, attack in suite.items()}
+        taken = {label: [] for label in steps}
+        for step in steps.values():
+            step()
+        for _, label in itertools.product(range(rounds), steps):
+            started = time.perf_counter()
+            steps[label]()
+            taken[label].append(time.perf_counter() - started)
+        seconds = {label: statistics.median(values) for label, values in taken.items()}
+        first = next(iter(seconds.values()))
+        return {label: {"seconds": value, "times FGSM's": value / first} for label, value in seconds.items()}
+
+    return measure
+
+
+def _training_step(model, attack, x, y):
+    """A function that takes one step of adversarial training."""
+    defense = training.AdversarialTraining(attack, clean_weight=0.5)
+    optimizer = keras.optimizers.Adam(1e-4)
+    optimizer.build(model.trainable_variables)
+    step = compile_step(model, optimizer, defense)
+    victim, rng = Victim(model, x[:4], 1), np.random.default_rng(0)
+    return lambda: float(step(*defense.examples(victim, x, y, rng, 0))[0])
+
+
+def deep_defense(models, x, y):
+    """Clean accuracy, rho_2 under DeepFool, accuracy under FGSM at shares of each network's eps_ref."""
+    figures = {label: {"clean": _right(model, x, y)} for label, model in models.items()}
+    for label, model in models.items():
+        figures[label]["rho_2"] = evaluation.relative_distance(x, attacks.DeepFool()(model, x, y).x_adv)
+        defended = models.get(f"{label.split(',')[0]}, Deep Defense")
+        if defended is not None:
+            eps = evaluation.reference_eps(defended, x, y)
+            for share in (0.2, 0.5, 1.0):
+                attacked = attacks.FGSM(eps=share * eps)(model, x, y).success
+                figures[label][f"{share} eps_ref"] = 100 * float(1 - attacked.mean())
+    return figures
+
+
+def deep_defense_distances(models, x, y):
+    """Least distances by three attacks, accuracy under PGD at 0.1, similarity of DeepFool's images."""
+    return {label: _distances(model, x, y) for label, model in models.items()}
+
+
+def _distances(model, x, y):
+    few = slice(0, max(1, len(x) // 10))
+    nearest = attacks.DeepFool()(model, x, y)
+    least = evaluation.least_fgsm_eps(model, x, y)
+    reached = np.isfinite(least)
+    pgd = attacks.PGD(eps=0.1, eps_iter=0.01, nb_iter=40)
+    return {
+        "L2 DeepFool": float(nearest.distance.mean()),
+        "rho_inf FGSM": float(np.mean(least[reached] / x[reached].max(axis=(1, 2, 3)))),
+        "L2 C&W": float(attacks.CarliniWagnerL2()(model, x[few], y[few]).distance.mean()),
+        "PGD 0.1": 100 * float(1 - pgd(model, x, y).success.mean()),
+        "PASS": evaluation.perceptual_similarity(x, nearest.x_adv),
+    }
+
+
+def _right(model, x, y):
+    return 100 * float((np.asarray(model(x)).argmax(-1) == y).mean())

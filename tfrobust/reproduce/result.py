@@ -35,8 +35,8 @@ class Result:
             ours = self.measured.get(row.label, {})
             pairs = [(row.paper.get(column), ours.get(column)) for column in self.item.columns]
             cells = [" / ".join(self._number(value) for value in pair) for pair in pairs]
-            has_worst = row.label in self.worst
-            worst = "{:.1f} ({:,})".format(*self.worst[row.label]) if has_worst else MISSING
+            missing = "" if ours else MISSING
+            worst = "{:.1f} ({:,})".format(*self.worst[row.label]) if row.label in self.worst else missing
             yield row.label, row.entry, *cells, worst
 
     def _number(self, value):
@@ -133,18 +133,21 @@ def run(name, n=1000):
         ValueError: an unknown name, `n` below 1, or data that is not there.
 
     Example:
-        >>> sorted(ITEMS)[0]
-        'dqa/table1'
+        >>> "dqa/table1" in ITEMS
+        True
 
     Reference:
         The item's title names the paper.
     """
     item = ITEMS[checks.one_of(name, "item", ITEMS)]
     test = datasets.load(item.data, "test", n)
-    available = {card.name: card for card in zoo.list_models(item.data)}
-    models = {row.label: zoo.load(row.entry) for row in item.rows if row.entry in available}
+    available = {card.name: card for card in zoo.list_models(item.data)} if item.is_trained else {}
+    if item.is_trained:
+        models = {row.label: zoo.load(row.entry) for row in item.rows if row.entry in available}
+    else:
+        models = {row.label: zoo.load(row.entry, weights=None) for row in item.rows}
     measured = item.measure(models, test.pixels(), test.labels)
-    worst = {row.label: _worst(available[row.entry]) for row in item.rows if row.label in models}
+    worst = {row.label: _worst(available[row.entry]) for row in item.rows if row.entry in available}
     return Result(name, item, len(test), measured, worst)
 
 

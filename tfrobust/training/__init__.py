@@ -1,6 +1,8 @@
 """Training: `fit` and the defenses it takes."""
 
 from tfrobust.training.adversarial import TRADES, AdversarialTraining
+from tfrobust.training.augment import with_adversarial
+from tfrobust.training.deep_defense import DeepDefense
 from tfrobust.training.defenses import AbstractDefense, Standard
 from tfrobust.training.penalties import Orthogonality, Parseval, WeightDecay
 from tfrobust.training.trainer import Epoch, fit
@@ -9,10 +11,12 @@ __all__ = [
     "TRADES",
     "AbstractDefense",
     "AdversarialTraining",
+    "DeepDefense",
     "Epoch",
     "Orthogonality",
     "Parseval",
     "Standard",
     "WeightDecay",
     "fit",
+    "with_adversarial",
 ]

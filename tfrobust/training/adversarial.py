@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from tfrobust import checks, losses
-from tfrobust.attacks import AbstractAdaptation, AbstractAttack
+from tfrobust.attacks import AbstractAdaptation, AbstractAttack, Split
 from tfrobust.attacks.gradient import AbstractStepsAttack, ascend
 from tfrobust.training.defenses import AbstractDefense, Examples, clean_examples
 
@@ -154,6 +154,8 @@ def scaled(attack, strength):
     """The same attack with a part of its budget and step; of an adapted attack, the one inside."""
     if isinstance(attack, AbstractAdaptation):
         return dataclasses.replace(attack, attack=scaled(attack.attack, strength))
+    if isinstance(attack, Split):
+        return Split(tuple(scaled(each, strength) for each in attack.attacks))
     steps = {
         name: getattr(attack, name) * strength for name in ("eps", "eps_iter") if name in attack.__dataclass_fields__
     }

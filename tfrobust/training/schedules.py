@@ -31,7 +31,12 @@ def step(peak, steps):
     return keras.optimizers.schedules.PiecewiseConstantDecay(edges, [peak * 0.1**k for k in range(4)])
 
 
-SCHEDULES = {"constant": constant, "cosine": cosine, "one_cycle": one_cycle, "step": step}
+def halved(peak, steps):
+    """The peak rate, half of it for the last fifth (Deep Defense's fine-tuning)."""
+    return keras.optimizers.schedules.PiecewiseConstantDecay([round(0.8 * steps)], [peak, peak / 2])
+
+
+SCHEDULES = {"constant": constant, "cosine": cosine, "one_cycle": one_cycle, "step": step, "halved": halved}
 
 
 def get(name, peak, steps):

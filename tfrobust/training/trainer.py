@@ -14,7 +14,10 @@ from tfrobust.training import checkpoint, schedules
 from tfrobust.training.defenses import Standard
 from tfrobust.training.step import compile_step
 
-OPTIMIZERS = {"adam": keras.optimizers.Adam, "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9)}
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "sgd": lambda rate, **kwargs: keras.optimizers.SGD(rate, momentum=0.9, **kwargs),
+}
 VALIDATION_IMAGES = 500
 
 
@@ -46,6 +49,8 @@ def fit(
     learning_rate=1e-3,
     schedule="one_cycle",
     surrogate=None,
+    ema=None,
+    crop=0,
     validation=None,
     seed=0,
     folder=None,
@@ -66,9 +71,13 @@ def fit(
         batch_size: images per step (with clean images mixed in, each step sees twice as many).
         optimizer: `"adam"`, or `"sgd"` with momentum 0.9.
         learning_rate: peak rate.
-        schedule: `"one_cycle"`, `"cosine"`, `"step"` or `"constant"`.
+        schedule: `"one_cycle"`, `"cosine"`, `"step"`, `"halved"` or `"constant"`.
         surrogate: pseudo-derivative that replaces each quantizer's own in the gradient of the weights, see
             `tfrobust.quantizers.surrogates`; None keeps their own. (The attack's is chosen by `BPDA`.)
+        ema: momentum, in [0, 1), of an exponential moving average of the weights, which takes their place at the end;
+            None keeps the last weights.
+        crop: pixels of black added on each side before each image is cut out again at a random place; 0 leaves the
+            images where they are.
         validation: a `Dataset` held out from training; None takes the `"validation"` split if `data` is a name.
         seed: seed of order, attacks and layers.
         folder: where checkpoints go; None keeps none. An existing checkpoint of the same run is continued.
@@ -94,6 +103,8 @@ def fit(
     checks.count(epochs, "epochs")
     checks.count(batch_size, "batch_size")
     checks.one_of(optimizer, "optimizer", OPTIMIZERS)
+    checks.count(crop, "crop", 0)
+    checks.require(ema is None or 0 <= ema < 1, "ema must lie in [0, 1).", ema=ema)
     if isinstance(data, str):
         validation = validation or datasets.load(data, "validation")
         data = datasets.load(data, "train")
@@ -101,15 +112,17 @@ def fit(
     checks.require(batch_size <= len(data), f"batch_size must be at most {len(data)}.", batch_size=batch_size)
     per_epoch = len(data) // batch_size  # the rest of a shuffled epoch is left out: every batch is full
     steps = epochs * per_epoch
-    update = OPTIMIZERS[optimizer](schedules.get(schedule, learning_rate, steps))
+    averaging = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
+    update = OPTIMIZERS[optimizer](schedules.get(schedule, learning_rate, steps), **averaging)
     update.build(model.trainable_variables)
     optimize = compile_step(model, update, defense, surrogate)
     victim = _victim(model, data, defense)
 
+    settings = f"{epochs=} {batch_size=} {optimizer=} {learning_rate=} {schedule=} {surrogate=} {seed=}"
     run = {
         "data": f"{data.name} {data.split} {len(data)}",
         "defense": repr(defense),
-        "settings": f"{epochs=} {batch_size=} {optimizer=} {learning_rate=} {schedule=} {surrogate=} {seed=}",
+        "settings": settings + ("" if ema is None else f" {ema=}") + (f" {crop=}" if crop else ""),
         "variables": [list(variable.shape) for variable in model.variables],
     }
     state = {"step": 0, "loss": 0.0, "right": 0.0, "seconds": 0.0, "history": []}
@@ -121,9 +134,11 @@ def fit(
     with terminal.bar("training", steps, show_progress) as advance:
         advance(state["step"])
         for step in range(state["step"], steps):
-            examples = _examples(victim, defense, data, step, batch_size, seed)
+            examples = _examples(victim, defense, data, step, batch_size, seed, crop)
             loss, right = (float(value) for value in optimize(*examples))
             checks.require(np.isfinite(loss), "the training loss must stay finite: lower learning_rate.", loss=loss)
+            if ema is not None and step + 1 == steps:
+                update.finalize_variable_values(model.trainable_variables)
             now = time.monotonic()
             gained = {"loss": loss / per_epoch, "right": right / per_epoch, "seconds": now - tick}
             state |= {"step": step + 1, **{key: state[key] + value for key, value in gained.items()}}
@@ -140,13 +155,22 @@ def fit(
     return [Epoch(*record) for record in state["history"]]
 
 
-def _examples(victim, defense, data, step, batch_size, seed):
+def _examples(victim, defense, data, step, batch_size, seed, crop):
     """What the defense makes of the images of one step; its randomness depends on `seed` and `step` alone."""
     per_epoch = len(data) // batch_size
     epoch, position = divmod(step, per_epoch)
     index = _order(seed, epoch, len(data))[position * batch_size : (position + 1) * batch_size]
     rng = np.random.default_rng([seed, 1, step])
-    return defense.examples(victim, data.pixels(index), data.labels[index], rng, step / per_epoch)
+    x = data.pixels(index) if crop == 0 else shifted(data.pixels(index), crop, rng)
+    return defense.examples(victim, x, data.labels[index], rng, step / per_epoch)
+
+
+def shifted(x, most, rng):
+    """Images moved by up to `most` pixels along each axis, each by its own draw; what comes in is black."""
+    padded = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)))
+    top, left = rng.integers(0, 2 * most + 1, (2, len(x), 1, 1))
+    rows, columns = np.arange(x.shape[1])[:, None], np.arange(x.shape[2])
+    return padded[np.arange(len(x))[:, None, None], top + rows, left + columns]
 
 
 @functools.lru_cache(maxsize=1)

@@ -8,11 +8,13 @@ import tempfile
 
 import keras
 
-from tfrobust import architectures, checks, evaluation, export, training
+from tfrobust import architectures, checks, data as datasets, evaluation, export, training
+from tfrobust.attacks import AbstractAttack
 from tfrobust.quantizers import AbstractQuantizer
 from tfrobust.zoo import cards, manifest, weights
 from tfrobust.zoo.hub import load
 
+MAY_BE_UNUSED = ("surrogate", "ema", "crop", "start", "augment")  # cards show these only where a recipe sets them
 PACKAGES = ("tensorflow", "keras", "numpy", "cleverhans", "ai-edge-litert")
 
 
@@ -24,7 +26,9 @@ class Recipe:
         name: the entry, `<model>.<tag>`.
         data: name of the data set.
         defense: a defense of `tfrobust.training`.
-        epochs, batch_size, optimizer, learning_rate, schedule, surrogate, seed: see `tfrobust.training.fit`.
+        epochs, batch_size, optimizer, learning_rate, schedule, surrogate, ema, crop, seed: see `tfrobust.training.fit`.
+        start: zoo entry of the same network whose weights training begins with; None begins from fresh ones.
+        augment: attack whose images of the network that training begins with join the training images, once; or None.
         eps: Linf budget of the evaluation.
         transfer_from: zoo entry whose adversarial images are tried on this one.
         n, n_costly: see `tfrobust.evaluate`; the int8 file is proven on `n_costly` images.
@@ -45,7 +49,11 @@ class Recipe:
     learning_rate: float = 1e-3
     schedule: str = "one_cycle"
     surrogate: str | None = None
+    ema: float | None = None
+    crop: int = 0
     seed: int = 0
+    start: str | None = None
+    augment: AbstractAttack | None = None
     eps: float = 0.3
     transfer_from: str | None = None
     n: int | None = None
@@ -61,33 +69,47 @@ class Recipe:
     @property
     def training(self):
         """Arguments of `tfrobust.training.fit`."""
-        names = ("defense", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "surrogate", "seed")
+        names = "defense", "epochs", "batch_size", "optimizer", "learning_rate", "schedule"
+        names += "surrogate", "ema", "crop", "seed"
         return {name: getattr(self, name) for name in names}
 
     def text(self):
         """The training settings as text, for the card."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.training.items() if value is not None)
+        settings = {**self.training, "start": self.start, "augment": self.augment}
+        unused = {field.name: field.default for field in dataclasses.fields(self) if field.name in MAY_BE_UNUSED}
+        shown = {name: value for name, value in settings.items() if name not in unused or value != unused[name]}
+        return ", ".join(f"{name}={value!r}" for name, value in shown.items())
 
 
-def train(recipe, runs="runs", show_progress=None, on_epoch=None):
+def train(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
     """Train what `recipe` says, in `runs/<name>`; a run that was killed goes on, a finished one is loaded.
 
     Args:
         recipe: a `Recipe`.
         runs: folder for checkpoints and logs.
+        zoo: folder of the zoo that `start` is looked up in; None is the package's own.
         show_progress, on_epoch: see `tfrobust.training.fit`.
 
     Returns:
         `(model, history)`: the trained `keras.Model` and its `Epoch` records.
 
     Raises:
-        ValueError: the folder holds a run with other settings.
+        ValueError: the folder holds a run with other settings, or `start` is not in the zoo or of another network.
     """
     folder = pathlib.Path(runs) / recipe.name
     keras.utils.set_random_seed(recipe.seed)
     model = architectures.build(recipe.model)
+    if recipe.start:
+        begun = load(recipe.start, zoo=zoo)
+        checks.require(begun.name == model.name, f"start must be an entry of {model.name}.", start=recipe.start)
+        model.set_weights(begun.get_weights())
+    data = datasets.load(recipe.data, "train")
+    if recipe.augment:
+        folder.mkdir(parents=True, exist_ok=True)
+        data = training.with_adversarial(model, data, recipe.augment, file=folder / "adversarial.npz")
     hooks = {"folder": folder, "show_progress": show_progress, "on_epoch": on_epoch}
-    return model, training.fit(model, recipe.data, **hooks, **recipe.training)
+    validation = datasets.load(recipe.data, "validation")
+    return model, training.fit(model, data, validation=validation, **hooks, **recipe.training)
 
 
 def publish(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
@@ -107,7 +129,7 @@ def publish(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
     """
     if recipe.transfer_from:
         manifest.resolve(recipe.transfer_from, zoo)  # before hours of training, not after
-    model, history = train(recipe, runs, show_progress, on_epoch)
+    model, history = train(recipe, runs, zoo, show_progress, on_epoch)
     entry = ship(recipe, model, zoo)
     filled = _measure(recipe, entry, load(recipe.name, zoo=zoo), history, zoo, show_progress)
     cards.write(filled, zoo)

@@ -1,0 +1,23 @@
+"""mlp.mnist_parseval: the multilayer perceptron, fine-tuned on MNIST with Parseval's projection after each step."""
+
+from tfrobust.training import Parseval, WeightDecay
+from tfrobust.zoo.recipe import Recipe, main
+
+RECIPE = Recipe(
+    name="mlp.mnist_parseval",
+    data="mnist",
+    defense=Parseval(1e-4, defense=WeightDecay(5e-4)),
+    epochs=5,
+    batch_size=100,
+    optimizer="sgd",
+    learning_rate=5e-4,
+    schedule="halved",
+    start="mlp.mnist_clean",
+    eps=0.1,
+    transfer_from="mlp.mnist_clean",
+    paper={"clean": 98.32, "source": "Deep Defense table 1, MLP, Parseval training"},
+    is_default=False,
+)
+
+if __name__ == "__main__":
+    main(RECIPE)
