@@ -104,9 +104,11 @@ def test_more_steps_change_nothing_once_the_decision_has_changed():
 
 def test_a_compiled_step_ends_early_when_no_image_is_left():
     model, (x, _) = small(convolutional=True), helpers.linear_images(8)
-    examples, defense = clean_examples(x, np.asarray(model(x)).argmax(-1)), DeepDefense(max_iter=12)
-    expected = gradients(model, DeepDefense(max_iter=6), examples)
-    compiled = tf.function(lambda: gradients(model, defense, examples), autograph=False)
+    y = np.asarray(model(x)).argmax(-1)
+    delta, _ = deepfool(model, tf.constant(x), tf.constant(y), max_iter=4)
+    assert (np.asarray(model(x + delta)).argmax(-1) != y).all()
+    expected = gradients(model, DeepDefense(max_iter=4), clean_examples(x, y))
+    compiled = tf.function(lambda: gradients(model, DeepDefense(max_iter=5), clean_examples(x, y)), autograph=False)
     for found, each in zip(compiled(), expected, strict=True):
         np.testing.assert_allclose(found, each, rtol=1e-3, atol=1e-5)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import runpy
 import shutil
 
 import keras
@@ -25,6 +26,9 @@ SHIPPED = {
     "lenet_dqa3.mnist_pgd",
     "cnn_large_sqa.mnist_fgsm",
     "lenet_dqa2.digits_pgd",
+    "lenet_in1_dqa2.mnist_apgd",
+    "lenet_in1_w4.mnist_mixed",
+    "mlp.mnist_clean",
 }
 needs_mnist = pytest.mark.skipif(not data.is_available("mnist"), reason="needs MNIST")
 
@@ -138,7 +142,9 @@ def test_a_card_s_markdown_is_what_its_record_says(name):
 def test_a_card_states_gradient_free_figures_and_a_worst_case_no_better_than_any(name):
     card = zoo.card(name)
     kinds = {accuracy.name.split("(")[0].split("-")[0].split("+")[0] for accuracy in card.accuracies()}
-    assert kinds >= {"clean", "FGSM", "PGD", "Square", "Transfer", "UniformNoise", "ConstantOffset", "worst case"}
+    assert kinds >= {"clean", "FGSM", "PGD", "Square", "UniformNoise", "ConstantOffset", "worst case"}
+    recipe = runpy.run_path(str(manifest.folder() / "recipes" / f"{name}.py"))["RECIPE"]
+    assert ("Transfer" in kinds) == (recipe.transfer_from is not None)
     same_images = [a for a in card.accuracies() if a.n == card.worst["n"]]
     assert card.worst["correct"] <= min(accuracy.correct for accuracy in same_images)
 
@@ -187,9 +193,25 @@ def test_a_recipe_run_publishes_weights_manifest_and_card(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_entry_has_the_recipe_that_made_it(name):
-    import runpy
-
     recipe = runpy.run_path(str(manifest.folder() / "recipes" / f"{name}.py"))["RECIPE"]
     card = zoo.card(name)
     assert recipe.name == name and recipe.seed == card.seed and recipe.paper == card.paper
     assert card.recipe == recipe.text()
+
+
+@pytest.mark.parametrize(
+    "name, bits",
+    [
+        ("lenet", 32),
+        ("lenet_in1_dqa2", 2),
+        ("lenet_in1_w4", 32),
+        ("lenet_w1a2", 2),
+        ("cnn_small_sqa", 1),
+        ("mlp_in1_fixed3", 3),
+    ],
+)
+def test_a_card_s_activation_bits_are_the_lowest_of_the_activations_not_of_the_images(name, bits):
+    from tfrobust import architectures
+    from tfrobust.zoo import recipe
+
+    assert recipe._activation_bits(architectures.build(name)) == bits

@@ -181,8 +181,8 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
         recipe=recipe.text(),
         paper=recipe.paper,
         parameters=model.count_params(),
-        activation_bits=_bits(model, ("quantizer", "input_quantizer")),
-        weight_bits=_bits(model, ("kernel_quantizer",)),
+        activation_bits=_activation_bits(model),
+        weight_bits=_bits(getattr(layer, "kernel_quantizer", None) for layer in model.layers),
         weights_bytes=entry.bytes,
         int8=int8,
         training_seconds=round(sum(epoch.seconds for epoch in history), 1),
@@ -195,10 +195,17 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
     )
 
 
-def _bits(model, attributes):
-    """The lowest precision of the model's quantizers of one kind; 32 where there is none."""
-    found = [getattr(layer, name, None) for layer in model.layers for name in attributes]
-    return min((quantizer.precision for quantizer in found if isinstance(quantizer, AbstractQuantizer)), default=32)
+def _activation_bits(model):
+    """The lowest precision among activations; that of the images does not count (the model's name tells it)."""
+    first = next(layer for layer in model.layers if getattr(layer, "kernel", None) is not None)
+    inputs = [getattr(layer, "input_quantizer", None) for layer in model.layers if layer is not first]
+    return _bits([*(getattr(layer, "quantizer", None) for layer in model.layers), *inputs])
+
+
+def _bits(quantizers):
+    """The lowest precision of some quantizers; 32 where there is none."""
+    found = [quantizer.precision for quantizer in quantizers if isinstance(quantizer, AbstractQuantizer)]
+    return min(found, default=32)
 
 
 def main(recipe):

@@ -1,4 +1,7 @@
-"""mlp.mnist_deep_defense: the multilayer perceptron, fine-tuned on MNIST with Deep Defense."""
+"""mlp.mnist_deep_defense: the multilayer perceptron, fine-tuned on MNIST with Deep Defense.
+
+Ten times the paper's rate, on half a cosine, and twice its epochs; c = 15, not the paper's 25.
+"""
 
 from tfrobust.training import DeepDefense, WeightDecay
 from tfrobust.zoo.recipe import Recipe, main
@@ -6,12 +9,12 @@ from tfrobust.zoo.recipe import Recipe, main
 RECIPE = Recipe(
     name="mlp.mnist_deep_defense",
     data="mnist",
-    defense=DeepDefense(defense=WeightDecay(5e-4)),
-    epochs=5,
+    defense=DeepDefense(right_scale=15.0, defense=WeightDecay(5e-4)),
+    epochs=10,
     batch_size=100,
     optimizer="sgd",
-    learning_rate=5e-4,
-    schedule="halved",
+    learning_rate=5e-3,
+    schedule="cosine",
     start="mlp.mnist_clean",
     eps=0.1,
     transfer_from="mlp.mnist_clean",
