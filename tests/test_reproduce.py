@@ -77,3 +77,25 @@ def test_the_command_lists_items_measures_one_and_refuses_bad_input(result, tmp_
     ):
         assert cli.main(["reproduce", *arguments]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_training_step_s_time_grows_with_the_steps_of_its_attack():
+    suite = {"one": FGSM, "many": attacks.PGD(eps=0.1, eps_iter=0.01, nb_iter=40)}
+    test = data.load("digits", "test", 32)
+    models = {label: architectures.build("mlp") for label in suite}
+    figures = measures.step_seconds(suite, batch=32, rounds=3)(models, test.pixels(), test.labels)
+    assert figures["one"]["times FGSM's"] == 1 and figures["many"]["times FGSM's"] > 3
+    assert figures["many"]["seconds"] > figures["one"]["seconds"] > 0
+
+
+def test_the_reference_budget_is_the_one_at_which_fgsm_halves_the_defended_network():
+    test, defended = data.load("digits", "test", 40), zoo.load("lenet_dqa2.digits_pgd")
+    models = {"Net, Deep Defense": defended, "Other, Reference": defended}
+    both = measures.deep_defense(models, test.pixels(), test.labels)
+    figures = both["Net, Deep Defense"]
+    assert figures["1.0 eps_ref"] <= 50 < figures["0.2 eps_ref"] <= figures["clean"] and figures["rho_2"] > 0
+    assert set(both["Other, Reference"]) == {"clean", "rho_2"}  # without its defended network there is no budget
+    distances = measures.deep_defense_distances({"a": defended}, test.pixels(), test.labels)["a"]
+    assert (
+        set(distances) == set(items.DD_SUPPLEMENT_2.columns) and distances["L2 C&W"] <= 1.1 * distances["L2 DeepFool"]
+    )

@@ -242,7 +242,7 @@ def test_a_crop_moves_each_image_by_its_own_draw_and_fills_with_black():
     assert len(places) == 25
 
 
-def test_crops_change_what_is_learnt_and_a_whole_run_of_them_learns(tmp_path):
+def test_crops_change_what_is_learnt_and_a_whole_run_of_them_learns():
     (plain, _), (moved, history) = trained(), trained(crop=1)
     assert any(not np.array_equal(a, b) for a, b in zip(plain, moved, strict=True))
     assert history[-1].accuracy > history[0].accuracy

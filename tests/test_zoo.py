@@ -33,6 +33,11 @@ SHIPPED = {
 needs_mnist = pytest.mark.skipif(not data.is_available("mnist"), reason="needs MNIST")
 
 
+def recipe_of(name):
+    """The recipe that made an entry."""
+    return runpy.run_path(str(manifest.folder() / "recipes" / f"{name}.py"))["RECIPE"]
+
+
 @pytest.fixture
 def copied(tmp_path):
     """A writable copy of the zoo."""
@@ -143,7 +148,7 @@ def test_a_card_states_gradient_free_figures_and_a_worst_case_no_better_than_any
     card = zoo.card(name)
     kinds = {accuracy.name.split("(")[0].split("-")[0].split("+")[0] for accuracy in card.accuracies()}
     assert kinds >= {"clean", "FGSM", "PGD", "Square", "UniformNoise", "ConstantOffset", "worst case"}
-    recipe = runpy.run_path(str(manifest.folder() / "recipes" / f"{name}.py"))["RECIPE"]
+    recipe = recipe_of(name)
     assert ("Transfer" in kinds) == (recipe.transfer_from is not None)
     same_images = [a for a in card.accuracies() if a.n == card.worst["n"]]
     assert card.worst["correct"] <= min(accuracy.correct for accuracy in same_images)
@@ -161,10 +166,10 @@ def test_a_card_s_worst_case_is_no_better_than_the_adaptive_suite_s_and_its_verd
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if "mnist" in name and "sqa" not in name])
 def test_a_card_s_figures_are_measured_again_on_a_sample(name):
-    card = zoo.card(name)
-    attacks = [UniformNoise(eps=0.3), ConstantOffset(eps=0.3, offsets=(0.3,)), FGSM(eps=0.3)]
-    attacks.append(PGD(eps=0.3, eps_iter=0.01, nb_iter=40, seed=1))
-    report = evaluate(zoo.load(name), "mnist", 0.3, suite=attacks, n=1000, examine=False, show_progress=False)
+    card, eps = zoo.card(name), recipe_of(name).eps
+    attacks = [UniformNoise(eps=eps), ConstantOffset(eps=eps, offsets=(eps,)), FGSM(eps=eps)]
+    attacks.append(PGD(eps=eps, eps_iter=eps / 30, nb_iter=40, seed=1))
+    report = evaluate(zoo.load(name), "mnist", eps, suite=attacks, n=1000, examine=False, show_progress=False)
     stated = {accuracy.name: accuracy.value for accuracy in card.accuracies()}
     for accuracy in (report.clean, *report.attacks):
         low, high = accuracy.interval  # the card's figure is over ten times as many images
@@ -193,7 +198,7 @@ def test_a_recipe_run_publishes_weights_manifest_and_card(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_entry_has_the_recipe_that_made_it(name):
-    recipe = runpy.run_path(str(manifest.folder() / "recipes" / f"{name}.py"))["RECIPE"]
+    recipe = recipe_of(name)
     card = zoo.card(name)
     assert recipe.name == name and recipe.seed == card.seed and recipe.paper == card.paper
     assert card.recipe == recipe.text()
@@ -207,6 +212,7 @@ def test_every_entry_has_the_recipe_that_made_it(name):
         ("lenet_in1_w4", 32),
         ("lenet_w1a2", 2),
         ("cnn_small_sqa", 1),
+        ("resnet20x2_in1", 32),
         ("mlp_in1_fixed3", 3),
     ],
 )

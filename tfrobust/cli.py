@@ -52,15 +52,7 @@ def _parser():
 
     sub = command("train", _train, "train a network and save it as .keras", "model")
     _data_options(sub)
-    sub.add_argument("--out", required=True, metavar="FILE.keras", help="where the trained model goes")
-    sub.add_argument("--defense", choices=("standard", "fgsm", "pgd"), default="pgd", help="(default: pgd)")
-    sub.add_argument("--epochs", type=int, default=10)
-    sub.add_argument("--batch-size", type=int, default=128)
-    sub.add_argument("--learning-rate", type=float, default=1e-3)
-    sub.add_argument("--clean-weight", type=float, default=0.5, help="share of clean images in the loss (default: 0.5)")
-    sub.add_argument("--ramp-epochs", type=float, default=2.0, help="epochs over which eps grows (default: 2)")
-    sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--folder", help="folder for checkpoints; a killed run started again with it goes on")
+    _train_options(sub)
 
     sub = command("export", _export, "export a model to TFLite and prove the file", "model", "path")
     _data_options(sub)
@@ -74,6 +66,18 @@ def _parser():
     sub = command("demo", _demo, "lenet_dqa2 on real digits: attacked, exported to int8, the file attacked")
     sub.add_argument("--out", default="lenet_dqa2.int8.tflite", metavar="FILE.tflite")
     return parser
+
+
+def _train_options(sub):
+    sub.add_argument("--out", required=True, metavar="FILE.keras", help="where the trained model goes")
+    sub.add_argument("--defense", choices=("standard", "fgsm", "pgd"), default="pgd", help="(default: pgd)")
+    sub.add_argument("--epochs", type=int, default=10)
+    sub.add_argument("--batch-size", type=int, default=128)
+    sub.add_argument("--learning-rate", type=float, default=1e-3)
+    sub.add_argument("--clean-weight", type=float, default=0.5, help="share of clean images in the loss (default: 0.5)")
+    sub.add_argument("--ramp-epochs", type=float, default=2.0, help="epochs over which eps grows (default: 2)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--folder", help="folder for checkpoints; a killed run started again with it goes on")
 
 
 def _data_options(sub, several=False):

@@ -6,9 +6,9 @@ import keras
 from keras import layers as keras_layers
 
 from tfrobust import layers, quantizers
+from tfrobust.layers.changes import SQA_LEVELS
 
 BOUNDED = ("dqa", "fixed", "dorefa")  # activations
-SQA_LEVELS = (2, 3)  # after the first and the second activation (lambda = 1 and 2 in the paper)
 
 
 def activate(x, policy, position=None, label=None):

@@ -57,7 +57,7 @@ class DiscreteAscent(AbstractBudgetAttack):
 
     @property
     def name(self):
-        return f"DGA-{self.nb_iter}"
+        return f"DGA-{self.nb_iter}{' from random ends' if self.rand_init else ''}"
 
     def cost(self, eot=1):
         return (self.nb_iter + 1) * eot

@@ -1,6 +1,6 @@
 """What can be read off a model before it is attacked: which quantizers it has, and what follows for the attacker."""
 
-from tfrobust.quantizers import AbstractQuantizer, surrogates
+from tfrobust.quantizers import AbstractQuantizer, DoReFaActivations, surrogates
 
 PLACES = ("quantizer", "input_quantizer", "kernel_quantizer")
 
@@ -25,11 +25,12 @@ def other_surrogates(model):
 
 
 def input_bits(model):
-    """Bits that a Keras model rounds its images to in its first layer with weights; None for all other models."""
+    """Bits that a Keras model rounds its images to before or in its first layer with weights; None for all others."""
     for layer in layers_of(model):
-        if getattr(layer, "kernel", None) is not None:
-            return getattr(getattr(layer, "input_quantizer", None), "bits", None)
-        if isinstance(getattr(layer, "quantizer", None), AbstractQuantizer):
+        found = [getattr(layer, place, None) for place in ("quantizer", "input_quantizer")]
+        if rounding := [quantizer for quantizer in found if isinstance(quantizer, DoReFaActivations)]:
+            return rounding[0].bits
+        if getattr(layer, "kernel", None) is not None or isinstance(found[0], AbstractQuantizer):
             return None
     return None
 

@@ -27,7 +27,7 @@ ACTIVATION_LAST = (  # layers whose `activation` argument can as well be a layer
 )
 NONLINEAR = {name.replace("_", "") for name in dir(keras.activations)} - {"linear"} | {"prelu"}
 REPLACE_RELU = ("dqa", "fixed", "sqa", "dorefa", "dorefa_activations")
-SQA_LEVELS = (2, 3)  # of "sqa", after the first and the second ReLU as in the paper
+SQA_LEVELS = (2, 3)  # of "sqa", after the first and the second ReLU (lambda = 1 and 2 in the paper)
 CONVERTED, KEPT, LEFT = STATES = ("converted", "kept", "left")
 
 

@@ -187,7 +187,8 @@ DD_SUPPLEMENT_2 = Item(
         ],
     ),
     measure=measures.deep_defense_distances,
-    reading="PASS is the structural similarity of DeepFool's images, not aligned; C&W runs on a tenth of the images.",
+    reading="PASS is the structural similarity of DeepFool's images, not aligned; C&W runs on a tenth of the images; "
+    "rho_inf leaves out images that FGSM fools at no budget.",
     as_percent=False,
 )
 

@@ -100,11 +100,7 @@ def fit(
     Reference:
         A. Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018.
     """
-    checks.count(epochs, "epochs")
-    checks.count(batch_size, "batch_size")
-    checks.one_of(optimizer, "optimizer", OPTIMIZERS)
-    checks.count(crop, "crop", 0)
-    checks.require(ema is None or 0 <= ema < 1, "ema must lie in [0, 1).", ema=ema)
+    _check(epochs, batch_size, optimizer, ema, crop)
     if isinstance(data, str):
         validation = validation or datasets.load(data, "validation")
         data = datasets.load(data, "train")
@@ -153,6 +149,15 @@ def fit(
                 saved = tick
             advance(1)
     return [Epoch(*record) for record in state["history"]]
+
+
+def _check(epochs, batch_size, optimizer, ema, crop):
+    """Refuse settings outside their range."""
+    checks.count(epochs, "epochs")
+    checks.count(batch_size, "batch_size")
+    checks.one_of(optimizer, "optimizer", OPTIMIZERS)
+    checks.count(crop, "crop", 0)
+    checks.require(ema is None or 0 <= ema < 1, "ema must lie in [0, 1).", ema=ema)
 
 
 def _examples(victim, defense, data, step, batch_size, seed, crop):

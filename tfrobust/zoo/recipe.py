@@ -197,9 +197,10 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
 
 def _activation_bits(model):
     """The lowest precision among activations; that of the images does not count (the model's name tells it)."""
-    first = next(layer for layer in model.layers if getattr(layer, "kernel", None) is not None)
-    inputs = [getattr(layer, "input_quantizer", None) for layer in model.layers if layer is not first]
-    return _bits([*(getattr(layer, "quantizer", None) for layer in model.layers), *inputs])
+    layers = list(model.layers)
+    first = next(place for place, layer in enumerate(layers) if getattr(layer, "kernel", None) is not None)
+    places = "quantizer", "input_quantizer"
+    return _bits(getattr(layer, place, None) for layer in layers[first + 1 :] for place in places)
 
 
 def _bits(quantizers):
