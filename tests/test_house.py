@@ -1,6 +1,7 @@
 """The shape of the code base: who imports whom, sizes, docstrings, examples that run, what an import costs."""
 
 import ast
+import configparser
 import doctest
 import graphlib
 import importlib
@@ -170,6 +171,10 @@ def test_examples_in_docstrings_run(name):
 
 
 def test_every_module_is_in_a_package_that_gets_installed():
+    settings = configparser.ConfigParser()
+    settings.read(pathlib.Path(__file__).parent.parent / "setup.cfg")
+    packages = set(settings["options"]["packages"].split())
+    assert packages == {*PACKAGES, "tfrobust.zoo_data"}
     assert {module.name for module in pkgutil.walk_packages([str(ROOT)], "tfrobust.")} == set(MODULES) - {"tfrobust"}
 
 

@@ -58,9 +58,9 @@ def _parser():
     _data_options(sub)
     sub.add_argument("--quantize", choices=("float16", "dynamic", "int8"), help="(default: float32)")
 
-    sub = command("reproduce", _reproduce, "measure a table of the papers again")
+    sub = command("reproduce", _reproduce, "measure a table or figure of the papers again")
     sub.add_argument("item", nargs="?", metavar="PAPER/ITEM", help="e.g. dqa/table1; without it, all are listed")
-    sub.add_argument("-n", "--n", type=int, default=1000, help="number of test images (default: 1000)")
+    sub.add_argument("-n", "--n", type=int, help="number of test images (default: 1000, or the paper's)")
     sub.add_argument("--out", metavar="FOLDER", help="write CSV, Markdown and a chart here")
 
     sub = command("demo", _demo, "lenet_dqa2 on real digits: attacked, exported to int8, the file attacked")

@@ -1,4 +1,4 @@
-"""The papers' tables again: the paper's number, ours under the paper's own attack, and the worst case, side by side."""
+"""The papers' tables and figures again: their numbers, ours under the same attacks, the worst case, side by side."""
 
 from tfrobust.reproduce.items import ITEMS, Item, Row
 from tfrobust.reproduce.result import Result, run

@@ -7,7 +7,7 @@ import time
 import keras
 import numpy as np
 
-from tfrobust import attacks, evaluation, training
+from tfrobust import attacks, data as datasets, evaluation, layers, training
 from tfrobust.attacks import Victim
 from tfrobust.training.step import compile_step
 
@@ -75,6 +75,41 @@ def _training_step(model, attack, x, y):
     step = compile_step(model, optimizer, defense)
     victim, rng = Victim(model, x[:4], 1), np.random.default_rng(0)
     return lambda: float(step(*defense.examples(victim, x, y, rng, 0))[0])
+
+
+def rounded_layer(places, budgets, data="mnist", epochs=2, n_worst=200):
+    """Accuracy under FGSM over budgets, in percent, of networks trained with the activations of one layer rounded.
+
+    Args:
+        places: `{label: hidden layer, from 1}`; None rounds none.
+        budgets: rising, in pixel units; the worst case is that at the last.
+        data: data set whose training images the networks are trained on, clean.
+        epochs: of training.
+        n_worst: images that the worst case is measured on.
+
+    Returns:
+        A function `({label: fresh model}, images, labels) -> {label: {column: percent}}`.
+    """
+
+    def one(model, place, x, y):
+        network = model if place is None else _rounded(model, place)
+        training.fit(network, datasets.load(data, "train"), epochs=epochs)
+        hit = {f"{eps:g}": attacks.FGSM(eps=eps)(network, x, y).success for eps in budgets}
+        few = x[:n_worst], y[:n_worst]
+        worst = evaluation.evaluate(network, few, budgets[-1], suite="basic", examine=False).worst
+        figures = {eps: 100 * float(1 - success.mean()) for eps, success in hit.items()}
+        return figures | {"worst case": (100 * worst.value, worst.n)}
+
+    return lambda models, x, y: {label: one(models[label], place, x, y) for label, place in places.items()}
+
+
+def _rounded(model, place):
+    """A copy of a network in which the activations of a hidden layer take the nearer of two values per map."""
+    network = layers.quantize(model, activation="sqa2", skip=lambda layer: layer.name != f"activation_{place}")
+    for layer in network.layers:
+        if isinstance(layer, layers.SQA):
+            layer.stochastic = "never"
+    return network
 
 
 def deep_defense(models, x, y):

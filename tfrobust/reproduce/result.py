@@ -1,26 +1,29 @@
-"""Running a table again, and what comes out: a table for the terminal, CSV, Markdown, a chart."""
+"""Running a table or figure again, and what comes out: a table for the terminal, CSV, Markdown, a chart."""
 
 import csv
 import dataclasses
-import math
 import pathlib
+
+import keras
 
 from tfrobust import checks, data as datasets, files, terminal, zoo
 from tfrobust.reproduce.items import ITEMS, Item
 
 MISSING = "no weights yet"
+WORST = "worst case"
+SEED = 0  # of fresh weights and of random layers, so that a table comes out the same again
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """A table of a paper, measured again.
+    """A table or figure of a paper, measured again.
 
     Attributes:
         name: `paper/item`.
         item: the `Item`.
         n: images it was measured on.
         measured: `{label: {column: figure}}`, without the rows that have no weights.
-        worst: `{label: (accuracy in percent, its number of images)}`, from the cards.
+        worst: `{label: (accuracy in percent, its number of images)}`, from the cards; of fresh networks as measured.
     """
 
     name: str
@@ -45,14 +48,15 @@ class Result:
     @property
     def headings(self):
         """Headings of `rows`."""
-        return ("row", "entry", *self.item.columns, "worst case (n)")
+        return ("row", "entry", *self.item.columns, f"{WORST} (n)")
 
     def table(self):
         """A `rich` table."""
         import rich.table
 
         title = f"{self.item.title}; paper / ours on {self.n:,} images"
-        table = rich.table.Table(*self.headings, title=title, caption=self.item.reading or None)
+        headings = [rich.table.Column(heading, overflow="fold") for heading in self.headings]
+        table = rich.table.Table(*headings, title=title, caption=self.item.reading or None)
         for row in self.rows():
             table.add_row(*row)
         return table
@@ -76,34 +80,18 @@ class Result:
     def _write_csv(self, path):
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["row", "entry", "column", "paper", "ours", "n", "worst case", "worst case n"])
+            writer.writerow(["row", "entry", "column", "paper", "ours", "n", WORST, f"{WORST} n"])
             for row in self.item.rows:
-                worst = self.worst.get(row.label, ("", ""))
-                for column in self.item.columns:
-                    ours = self.measured.get(row.label, {}).get(column, "")
-                    writer.writerow([row.label, row.entry, column, row.paper.get(column, ""), ours, self.n, *worst])
+                ours, worst = self.measured.get(row.label, {}), self.worst.get(row.label, ("", ""))
+                for column in dict.fromkeys([*self.item.columns, *ours]):
+                    figures = row.paper.get(column), ours.get(column)
+                    writer.writerow([row.label, row.entry, column, *figures, self.n, *worst])
 
     def _write_markdown(self, path):
         pathlib.Path(path).write_text(self.markdown(), encoding="utf-8")
 
     def _write_chart(self, path):
-        from matplotlib.figure import Figure
-
-        labels, columns = [row.label for row in self.item.rows], self.item.columns
-        figure = Figure(figsize=(3 * len(columns) + 2, 0.5 * len(labels) + 1.5), layout="constrained")
-        panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
-        for column, axes in zip(columns, panels, strict=True):
-            paper = [row.paper.get(column, math.nan) for row in self.item.rows]
-            ours = [self.measured.get(label, {}).get(column, math.nan) for label in labels]
-            for offset, values, name in ((-0.2, paper, "paper"), (0.2, ours, "ours")):
-                axes.barh([at + offset for at in range(len(labels))], values, 0.4, label=name)
-            if self.item.as_percent:
-                worst = [self.worst.get(label, (math.nan,))[0] for label in labels]
-                axes.scatter(worst, range(len(labels)), marker="|", s=300, color="black", label="worst case", zorder=3)
-            axes.set(title=column, yticks=range(len(labels)), yticklabels=labels)
-        axes.invert_yaxis()
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        figure.savefig(path, format="png", dpi=120)
+        self.item.chart(self).savefig(path, format="png", dpi=120)
 
     def to_dict(self):
         """Plain data for JSON."""
@@ -117,14 +105,14 @@ class Result:
         return terminal.render(self.table())
 
 
-def run(name, n=1000):
-    """Measure a table of a paper again, on the zoo entries that stand for its rows.
+def run(name, n=None):
+    """Measure a table or figure of a paper again, on the zoo entries that stand for its rows.
 
     The worst case is the one on each entry's card (the adaptive suite, on the number of images that stands beside it).
 
     Args:
         name: `paper/item`, a key of `ITEMS`.
-        n: number of test images; None all.
+        n: number of test images; None is the item's own.
 
     Returns:
         A `Result`; rows whose entry has no weights yet stay empty.
@@ -140,17 +128,20 @@ def run(name, n=1000):
         The item's title names the paper.
     """
     item = ITEMS[checks.one_of(name, "item", ITEMS)]
-    test = datasets.load(item.data, "test", n)
+    test = datasets.load(item.data, "test", item.n if n is None else n)
     available = {card.name: card for card in zoo.list_models(item.data)} if item.is_trained else {}
-    if item.is_trained:
-        models = {row.label: zoo.load(row.entry) for row in item.rows if row.entry in available}
-    else:
-        models = {row.label: zoo.load(row.entry, weights=None) for row in item.rows}
+    models = {row.label: _network(row, item) for row in item.rows if row.entry in available or not item.is_trained}
     measured = item.measure(models, test.pixels(), test.labels)
-    worst = {row.label: _worst(available[row.entry]) for row in item.rows if row.entry in available}
+    worst = {label: figures.pop(WORST) for label, figures in measured.items() if WORST in figures}
+    worst |= {row.label: _worst(available[row.entry]) for row in item.rows if row.entry in available}
     return Result(name, item, len(test), measured, worst)
 
 
+def _network(row, item):
+    keras.utils.set_random_seed(SEED)
+    return zoo.load(row.entry, "default" if item.is_trained else None)
+
+
 def _worst(card):
-    worst = next(accuracy for accuracy in card.accuracies() if accuracy.name == "worst case")
+    worst = next(accuracy for accuracy in card.accuracies() if accuracy.name == WORST)
     return 100 * worst.value, worst.n

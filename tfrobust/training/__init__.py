@@ -4,6 +4,7 @@ from tfrobust.training.adversarial import TRADES, AdversarialTraining
 from tfrobust.training.augment import with_adversarial
 from tfrobust.training.deep_defense import DeepDefense
 from tfrobust.training.defenses import AbstractDefense, Standard
+from tfrobust.training.free import FreeAdversarialTraining
 from tfrobust.training.penalties import Orthogonality, Parseval, WeightDecay
 from tfrobust.training.trainer import Epoch, fit
 
@@ -13,6 +14,7 @@ __all__ = [
     "AdversarialTraining",
     "DeepDefense",
     "Epoch",
+    "FreeAdversarialTraining",
     "Orthogonality",
     "Parseval",
     "Standard",

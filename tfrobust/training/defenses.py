@@ -27,9 +27,18 @@ class AbstractDefense:
 
     Attributes:
         attack: the attack whose images the step sees and held-out images are tried with, or None.
+        replays: steps in a row on the same images.
+        perturbation: variable of the images' shape that climbs as the weights descend, or None.
     """
 
     attack = None
+    replays = 1
+    perturbation = None
+
+    def begin(self, optimizer, shape):
+        """The defense for one run on batches of images of `shape`; what it keeps is a variable of `optimizer`."""
+        del optimizer, shape
+        return self
 
     def examples(self, victim, x, y, rng, epoch):
         """Examples of one step.
@@ -54,6 +63,9 @@ class AbstractDefense:
 
     def after_step(self, model, step):
         """Change the weights after the optimizer has; becomes part of a compiled graph. `step` counts from 1."""
+
+    def climb(self, gradient):
+        """Move `perturbation` by the loss's gradient at the step's images; becomes part of a compiled graph."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +94,17 @@ class AbstractAddition(AbstractDefense):
     def attack(self):
         return self.defense.attack
 
+    @property
+    def replays(self):
+        return self.defense.replays
+
+    @property
+    def perturbation(self):
+        return self.defense.perturbation
+
+    def begin(self, optimizer, shape):
+        return dataclasses.replace(self, defense=self.defense.begin(optimizer, shape))
+
     def examples(self, victim, x, y, rng, epoch):
         return self.defense.examples(victim, x, y, rng, epoch)
 
@@ -90,3 +113,6 @@ class AbstractAddition(AbstractDefense):
 
     def after_step(self, model, step):
         self.defense.after_step(model, step)
+
+    def climb(self, gradient):
+        self.defense.climb(gradient)

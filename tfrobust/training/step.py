@@ -22,12 +22,16 @@ def compile_step(model, optimizer, defense, surrogate=None):
 
     @tf.function(reduce_retracing=True, autograph=False)
     def step(images, labels, weights):
+        climbing = [] if defense.perturbation is None else [images]
         with surrogates.override(surrogate):
             with tf.GradientTape() as tape:
+                tape.watch(climbing)
                 loss, logits = defense.objective(model, Examples(images, labels, weights))
-            gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+            of_weights, of_images = tape.gradient(loss, [model.trainable_variables, climbing])
+        optimizer.apply_gradients(zip(of_weights, model.trainable_variables, strict=True))
         defense.after_step(model, optimizer.iterations)
+        for gradient in of_images:
+            defense.climb(gradient)
         right = tf.cast(tf.argmax(logits, axis=-1) == tf.cast(labels, tf.int64), tf.float32)
         return loss, tf.reduce_sum(weights * right)
 

@@ -67,7 +67,7 @@ def fit(
         model: `keras.Model` from images in [0, 1] to logits.
         data: a data set's name (its training split is used) or a `tfrobust.data.Dataset`.
         defense: what a step minimises: `Standard()`, `AdversarialTraining(attack, …)`, ….
-        epochs: passes over the training images.
+        epochs: passes over the training images (each batch `defense.replays` times in a row).
         batch_size: images per step (with clean images mixed in, each step sees twice as many).
         optimizer: `"adam"`, or `"sgd"` with momentum 0.9.
         learning_rate: peak rate.
@@ -106,12 +106,13 @@ def fit(
         data = datasets.load(data, "train")
     checks.labels(data.labels, len(data), model.output_shape[-1])
     checks.require(batch_size <= len(data), f"batch_size must be at most {len(data)}.", batch_size=batch_size)
-    per_epoch = len(data) // batch_size  # the rest of a shuffled epoch is left out: every batch is full
+    per_epoch = len(data) // batch_size * defense.replays  # the rest of a shuffled epoch is left out: batches are full
     steps = epochs * per_epoch
     averaging = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
     update = OPTIMIZERS[optimizer](schedules.get(schedule, learning_rate, steps), **averaging)
     update.build(model.trainable_variables)
-    optimize = compile_step(model, update, defense, surrogate)
+    begun = defense.begin(update, (batch_size, *data.images.shape[1:]))
+    optimize = compile_step(model, update, begun, surrogate)
     victim = _victim(model, data, defense)
 
     settings = f"{epochs=} {batch_size=} {optimizer=} {learning_rate=} {schedule=} {surrogate=} {seed=}"
@@ -130,7 +131,7 @@ def fit(
     with terminal.bar("training", steps, show_progress) as advance:
         advance(state["step"])
         for step in range(state["step"], steps):
-            examples = _examples(victim, defense, data, step, batch_size, seed, crop)
+            examples = _examples(victim, begun, data, step, batch_size, seed, crop)
             loss, right = (float(value) for value in optimize(*examples))
             checks.require(np.isfinite(loss), "the training loss must stay finite: lower learning_rate.", loss=loss)
             if ema is not None and step + 1 == steps:
@@ -161,13 +162,14 @@ def _check(epochs, batch_size, optimizer, ema, crop):
 
 
 def _examples(victim, defense, data, step, batch_size, seed, crop):
-    """What the defense makes of the images of one step; its randomness depends on `seed` and `step` alone."""
+    """What the defense makes of the images of one step; its randomness depends on `seed` and the batch alone."""
     per_epoch = len(data) // batch_size
-    epoch, position = divmod(step, per_epoch)
+    batch = step // defense.replays
+    epoch, position = divmod(batch, per_epoch)
     index = _order(seed, epoch, len(data))[position * batch_size : (position + 1) * batch_size]
-    rng = np.random.default_rng([seed, 1, step])
+    rng = np.random.default_rng([seed, 1, batch])
     x = data.pixels(index) if crop == 0 else shifted(data.pixels(index), crop, rng)
-    return defense.examples(victim, x, data.labels[index], rng, step / per_epoch)
+    return defense.examples(victim, x, data.labels[index], rng, step / (per_epoch * defense.replays))
 
 
 def shifted(x, most, rng):
