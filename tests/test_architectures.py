@@ -172,6 +172,7 @@ def test_loaded_model_computes_the_same_logits(name, rng, tmp_path):
         ("cnn_small_sqa_w4", ("cnn_small", Policy(activation="sqa", kernel="kbit4"))),
         ("lenet_mcd", ("lenet", Policy(dropout=0.5))),
         ("lenet_w2_mcd", ("lenet", Policy(kernel="kbit2", dropout=0.5))),
+        ("lenet_randbnn_mcd5", ("lenet", Policy(kernel="binary_stochastic", dropout=0.05))),
         ("mlp_bnn_in2_fixed1", ("mlp", Policy("fixed1", "binary", "dorefa_activations2"))),
     ],
 )
@@ -196,6 +197,7 @@ def test_name_splits_into_architecture_and_policy(name, expected):
         (lambda: Policy("fixed0"), r"bits must be an integer from 1 to 8"),
         (lambda: Policy("sqa3"), r"sqa takes no number\. Received: activation='sqa3'"),
         (lambda: Policy("relu6"), r"relu takes no number\. Received: activation='relu6'"),
+        (lambda: architectures.build("lenet_mcd0"), r"a quantization must be one of.*Received: 'mcd0'"),
         (lambda: architectures.build("lenet_mcd_mcd"), r"may give its dropout one quantization.*'mcd_mcd'"),
         (lambda: Policy(dropout=1.0), r"dropout must lie in \[0, 1\)\. Received: dropout=1\.0"),
         (lambda: Policy(kernel="binray"), r"did you mean binary"),

@@ -20,7 +20,11 @@ def test_list_prints_every_entry_as_a_table_and_as_json(capsys):
     assert cli.main(["list", "--data", "digits"]) == 0
     assert ENTRY in capsys.readouterr().out
     assert cli.main(["list", "--json"]) == 0
-    assert ENTRY in [card["name"] for card in json.loads(capsys.readouterr().out)]
+    listed = [card["name"] for card in json.loads(capsys.readouterr().out)]
+    assert ENTRY in listed and "resnet18_w1a2.cifar10_clean" in listed
+    assert cli.main(["list", "--trained", "--json"]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert len(trained) < len(listed) and all(card["weights_bytes"] for card in trained)
 
 
 def test_card_prints_the_figures(capsys):
@@ -78,6 +82,10 @@ def test_evaluate_draws_a_curve_keeps_its_state_and_writes_a_page(tmp_path, caps
         ),
         (["evaluate", "lenet_dqa2", "--suite", "basics", "--data", "digits"], "suite must be one of basic"),
         (["evaluate", "missing.keras"], "the model file must exist"),
+        (
+            ["evaluate", "resnet18_w1a2"],
+            "no trained weights yet: run its recipe, zoo/recipes/resnet18_w1a2.cifar10_clean.py",
+        ),
         (["train", "lenet_dqa9", "--data", "digits", "--out", "m.keras"], "bits must be an integer from 1 to 8"),
         (["train", "lenet", "--out", "m.h5"], "--out must end in .keras"),
         (["export", ENTRY, "model.bin", "--data", "digits"], "the path must end in .tflite"),

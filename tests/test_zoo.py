@@ -4,31 +4,36 @@ import dataclasses
 import json
 import runpy
 import shutil
+import time
 
 import keras
 import numpy as np
 import pytest
 
-from tfrobust import data, zoo
+from tfrobust import architectures, data, zoo
 from tfrobust.attacks import FGSM, PGD, ConstantOffset, UniformNoise
 from tfrobust.evaluation import evaluate, masking
 from tfrobust.training import AdversarialTraining
-from tfrobust.zoo import Recipe, manifest, publish, weights
+from tfrobust.zoo import Recipe, facts, manifest, publish, weights
 
 pytestmark = pytest.mark.tensorflow
 
-NAMES = sorted(manifest.read())
+NAMES = [name for name, entry in manifest.read().items() if entry.is_trained]
 SHIPPED = {
+    "cnn_large_sqa.mnist_fgsm",
+    "lenet.mnist_clean",
+    "lenet.mnist_deep_defense",
     "lenet.mnist_pgd",
-    "lenet_fixed2.mnist_pgd",
     "lenet_dqa1.mnist_pgd",
+    "lenet_dqa2.digits_pgd",
     "lenet_dqa2.mnist_pgd",
     "lenet_dqa3.mnist_pgd",
-    "cnn_large_sqa.mnist_fgsm",
-    "lenet_dqa2.digits_pgd",
+    "lenet_fixed2.mnist_pgd",
     "lenet_in1_dqa2.mnist_apgd",
     "lenet_in1_w4.mnist_mixed",
     "mlp.mnist_clean",
+    "mlp.mnist_deep_defense",
+    "mlp.mnist_parseval",
 }
 needs_mnist = pytest.mark.skipif(not data.is_available("mnist"), reason="needs MNIST")
 
@@ -72,7 +77,7 @@ def test_without_weights_a_fresh_network_is_built():
     "name, message",
     [
         ("lenet_dqa", "a model must be one of .*did you mean lenet_dqa"),
-        ("lenet_dqa5", "no trained weights yet: load it with weights=None"),
+        ("lenet_dqa5", "no trained weights yet: load it with weights=None, or take one of cnn_large_sqa, lenet"),
         ("resnet_dqa2", "a model must be one of"),
         ("lenet_dqa2.cifar", "did you mean lenet_dqa2"),
     ],
@@ -107,7 +112,7 @@ def test_a_damaged_weight_file_is_refused_before_it_is_opened(damage, copied, mo
 
 def test_a_missing_weight_file_is_named(copied):
     (copied / "weights" / manifest.resolve("lenet_dqa2").weights).unlink()
-    with pytest.raises(ValueError, match="the weight file must exist. Received: path='lenet_dqa2.mnist_pgd.npz'"):
+    with pytest.raises(ValueError, match="the weight file must exist.*TFROBUST_ZOO.* path='lenet_dqa2.mnist_pgd.npz'"):
         zoo.load("lenet_dqa2", zoo=copied)
 
 
@@ -126,12 +131,20 @@ def test_weights_come_back_to_float16_precision(tmp_path):
     assert size == (tmp_path / "w.npz").stat().st_size < 2.1 * saved.count_params()
 
 
-@pytest.mark.parametrize("change", [{"extra": 1}, {"bytes": "many"}, {"sha256": None}])
-def test_a_manifest_record_with_other_fields_or_types_is_refused(change, copied):
-    records = json.loads((copied / "manifest.json").read_text())
-    records[0].update(change)
-    (copied / "manifest.json").write_text(json.dumps(records))
-    with pytest.raises(ValueError, match="a record of Entry must have exactly its typed fields"):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra": 1}, "a record of Entry must have exactly its typed fields. Received: wrong=.'extra'"),
+        ({"bytes": "many"}, "must have exactly its typed fields. Received: wrong=.'bytes'"),
+        ({"data": None}, "must have exactly its typed fields. Received: wrong=.'data'"),
+        ({"sha256": None}, "must have a weight file, its hash and its size, or none of them.*sha256=None"),
+    ],
+)
+def test_a_manifest_record_with_other_fields_or_types_is_refused(change, message, copied):
+    records = {record["name"]: record for record in json.loads((copied / "manifest.json").read_text())}
+    records["lenet.mnist_pgd"].update(change)
+    (copied / "manifest.json").write_text(json.dumps(list(records.values())))
+    with pytest.raises(ValueError, match=message):
         manifest.read(copied)
 
 
@@ -184,9 +197,25 @@ def test_list_models_prints_a_table_and_filters_by_data():
         zoo.list_models("imagenet")
 
 
+def test_list_models_tells_trained_from_untrained_and_its_markdown_holds_what_is_measured():
+    trained, untrained = zoo.list_models(trained=True), zoo.list_models(trained=False)
+    assert [card.name for card in trained] == NAMES
+    assert {card.verdict for card in untrained} == {"untrained"} and "resnet18_w1a1" in str(untrained)
+    assert sorted(card.name for card in zoo.list_models()) == sorted(card.name for card in [*trained, *untrained])
+    assert zoo.list_models().markdown() == trained.markdown() and len(trained.markdown().splitlines()) == 2 + len(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "settings"), [("lenet_dqa2", 0.5, {}), ("resnet18_dqa2", 2, {"weights": None})]
+)
+def test_loading_takes_a_moment(name, seconds, settings):
+    zoo.load(name, **settings)
+    started = time.process_time()
+    zoo.load(name, **settings)
+    assert time.process_time() - started < 2 * seconds
+
+
 def test_a_recipe_run_publishes_weights_manifest_and_card(tmp_path):
-    (tmp_path / "zoo" / "weights").mkdir(parents=True)
-    (tmp_path / "zoo" / "cards").mkdir()
     defense = AdversarialTraining(FGSM(eps=0.1), clean_weight=0.5)
     recipe = Recipe(name="mlp_dqa2.try", data="digits", defense=defense, epochs=1, eps=0.1, n=20, n_costly=5)
     card = publish(recipe, runs=tmp_path / "runs", zoo=tmp_path / "zoo", show_progress=False)
@@ -194,14 +223,6 @@ def test_a_recipe_run_publishes_weights_manifest_and_card(tmp_path):
     assert (card.activation_bits, card.weight_bits, card.clean["n"]) == (2, 32, 20)
     assert len(card.training_log) == 1 and card.training_seconds > 0
     assert zoo.load("mlp_dqa2", zoo=tmp_path / "zoo").count_params() == card.parameters
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_entry_has_the_recipe_that_made_it(name):
-    recipe = recipe_of(name)
-    card = zoo.card(name)
-    assert recipe.name == name and recipe.seed == card.seed and recipe.paper == card.paper
-    assert card.recipe == recipe.text()
 
 
 @pytest.mark.parametrize(
@@ -217,7 +238,4 @@ def test_every_entry_has_the_recipe_that_made_it(name):
     ],
 )
 def test_a_card_s_activation_bits_are_the_lowest_of_the_activations_not_of_the_images(name, bits):
-    from tfrobust import architectures
-    from tfrobust.zoo import recipe
-
-    assert recipe._activation_bits(architectures.build(name)) == bits
+    assert facts.activation_bits(architectures.build(name)) == bits

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import typing
 
 import numpy as np
 
@@ -99,8 +100,8 @@ def logits(values, batch):
 
 
 def record(kind, data):
-    """Build the dataclass `kind` from plain data that has exactly its fields, each of its type."""
-    fields = {field.name: field.type for field in dataclasses.fields(kind)}
-    wrong = sorted(set(fields) ^ set(data)) or [name for name in fields if type(data[name]) is not fields[name]]
+    """Build the dataclass `kind` from plain data that has exactly its fields, each of its type (or of one of them)."""
+    fields = {field.name: typing.get_args(field.type) or (field.type,) for field in dataclasses.fields(kind)}
+    wrong = sorted(set(fields) ^ set(data)) or [name for name in fields if type(data[name]) not in fields[name]]
     require(not wrong, f"a record of {kind.__name__} must have exactly its typed fields.", wrong=wrong)
     return kind(**data)

@@ -31,8 +31,9 @@ def _parser():
         sub.set_defaults(run=run)
         return sub
 
-    sub = command("list", _list, "list the models that have trained weights")
-    sub.add_argument("--data", choices=DATASETS, help="only models trained on this data set")
+    sub = command("list", _list, "list the models: figures of those that have trained weights, and what each costs")
+    sub.add_argument("--data", choices=DATASETS, help="only models for this data set")
+    sub.add_argument("--trained", action="store_true", help="only models that have trained weights")
     sub.add_argument("--markdown", action="store_true", help="print the table that the README holds")
 
     command("card", _card, "show a model's card", "model")
@@ -124,7 +125,7 @@ def _list(arguments):
 
     import tfrobust
 
-    cards = tfrobust.zoo.list_models(arguments.data)
+    cards = tfrobust.zoo.list_models(arguments.data, arguments.trained or None)
     if arguments.markdown:
         print(cards.markdown())
         return
@@ -146,8 +147,9 @@ def _summary(arguments):
     import tfrobust
 
     name = arguments.model
-    # Untrained networks count alike, so a model needs no entry with weights.
-    counted = tfrobust.summary(_load(name) if "." in name else tfrobust.architectures.build(name))
+    # Untrained networks count alike, so a model needs no weights.
+    model = _load(name) if name.endswith(".keras") else tfrobust.zoo.load(name, weights=None)
+    counted = tfrobust.summary(model)
     if arguments.markdown:
         print(counted.markdown())
         return

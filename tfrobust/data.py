@@ -11,6 +11,7 @@ DATASETS = (*TFDS, "digits")
 SPLITS = ("train", "validation", "test")
 HELD_OUT = {"mnist": 5000, "cifar10": 5000, "digits": 137}  # last training images, kept for choosing among models
 DIGITS_TEST = 360
+SHAPES = {"mnist": (28, 28, 1), "digits": (28, 28, 1), "cifar10": (32, 32, 3)}
 EPS = {"mnist": 0.3, "digits": 0.3, "cifar10": 8 / 255}  # the budgets that the field reports, Linf
 
 
@@ -115,8 +116,8 @@ def for_shape(shape):
         ValueError: no known data set has images of that shape.
     """
     shape = tuple(shape)
-    checks.require(shape in ((28, 28, 1), (32, 32, 3)), "give data: no data set is known for this shape.", shape=shape)
-    if shape == (32, 32, 3):
+    checks.require(shape in SHAPES.values(), "give data: no data set is known for this shape.", shape=shape)
+    if shape == SHAPES["cifar10"]:
         return "cifar10"
     return "mnist" if is_available("mnist") else "digits"
 

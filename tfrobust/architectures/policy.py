@@ -6,7 +6,7 @@ import re
 from tfrobust import checks, quantizers
 
 ACTIVATIONS = ("relu", "sqa", "fixed1…8", "dqa1…8", "dorefa_activations1…8")
-SUFFIXES = ("in1…8", "fixed1…8", "dqa1…8", "sqa", "bnn", "randbnn", "w1…8", "w1…8a1…8", "w1…8a1…8g1…8", "mcd")
+SUFFIXES = ("in1…8", "fixed1…8", "dqa1…8", "sqa", "bnn", "randbnn", "w1…8", "w1…8a1…8", "w1…8a1…8g1…8", "mcd[1…99]")
 TAKE_BITS = ("fixed", "dqa", "dorefa_activations")
 KERNELS = {"bnn": "binary", "randbnn": "binary_stochastic"}
 MCD_RATE = 0.5  # the MC-dropout paper's
@@ -78,8 +78,8 @@ def _fields(part):
         return {"activation": part}
     if part in KERNELS:
         return {"kernel": KERNELS[part]}
-    if part == "mcd":
-        return {"dropout": MCD_RATE}
+    if match := re.fullmatch(r"mcd([1-9]\d?)?", part):  # in percent
+        return {"dropout": int(match[1]) / 100 if match[1] else MCD_RATE}
     if match := re.fullmatch(r"in(\d+)", part):
         return {"input": f"dorefa_activations{match[1]}"}
     if match := re.fullmatch(r"w(\d+)", part):

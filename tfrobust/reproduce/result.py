@@ -129,7 +129,7 @@ def run(name, n=None):
     """
     item = ITEMS[checks.one_of(name, "item", ITEMS)]
     test = datasets.load(item.data, "test", item.n if n is None else n)
-    available = {card.name: card for card in zoo.list_models(item.data)} if item.is_trained else {}
+    available = {card.name: card for card in zoo.list_models(item.data, trained=True)} if item.is_trained else {}
     models = {row.label: _network(row, item) for row in item.rows if row.entry in available or not item.is_trained}
     measured = item.measure(models, test.pixels(), test.labels)
     worst = {label: figures.pop(WORST) for label, figures in measured.items() if WORST in figures}

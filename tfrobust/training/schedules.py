@@ -31,12 +31,25 @@ def step(peak, steps):
     return keras.optimizers.schedules.PiecewiseConstantDecay(edges, [peak * 0.1**k for k in range(4)])
 
 
+def two_steps(peak, steps):
+    """A tenth of the rate after each 3/7 of steps (SQA on CIFAR-10: every 150 of 350 epochs)."""
+    edges = [round(share * steps) for share in (3 / 7, 6 / 7)]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(edges, [peak * 0.1**k for k in range(3)])
+
+
 def halved(peak, steps):
     """The peak rate, half of it for the last fifth (Deep Defense's fine-tuning)."""
     return keras.optimizers.schedules.PiecewiseConstantDecay([round(0.8 * steps)], [peak, peak / 2])
 
 
-SCHEDULES = {"constant": constant, "cosine": cosine, "one_cycle": one_cycle, "step": step, "halved": halved}
+SCHEDULES = {
+    "constant": constant,
+    "cosine": cosine,
+    "one_cycle": one_cycle,
+    "step": step,
+    "two_steps": two_steps,
+    "halved": halved,
+}
 
 
 def get(name, peak, steps):

@@ -71,7 +71,7 @@ def fit(
         batch_size: images per step (with clean images mixed in, each step sees twice as many).
         optimizer: `"adam"`, or `"sgd"` with momentum 0.9.
         learning_rate: peak rate.
-        schedule: `"one_cycle"`, `"cosine"`, `"step"`, `"halved"` or `"constant"`.
+        schedule: `"one_cycle"`, `"cosine"`, `"step"`, `"two_steps"`, `"halved"` or `"constant"`.
         surrogate: pseudo-derivative that replaces each quantizer's own in the gradient of the weights, see
             `tfrobust.quantizers.surrogates`; None keeps their own. (The attack's is chosen by `BPDA`.)
         ema: momentum, in [0, 1), of an exponential moving average of the weights, which takes their place at the end;

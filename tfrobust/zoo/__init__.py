@@ -1,7 +1,7 @@
-"""The model zoo: `load`, `list_models`, `card`."""
+"""The model zoo: `load`, `save`, `list_models`, `card`."""
 
 from tfrobust.zoo.cards import Card, read as card
-from tfrobust.zoo.hub import list_models, load
-from tfrobust.zoo.recipe import Recipe, publish
+from tfrobust.zoo.hub import list_models, load, save
+from tfrobust.zoo.recipe import Recipe, enter, publish
 
-__all__ = ["Card", "Recipe", "card", "list_models", "load", "publish"]
+__all__ = ["Card", "Recipe", "card", "enter", "list_models", "load", "publish", "save"]

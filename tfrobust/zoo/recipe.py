@@ -8,11 +8,11 @@ import tempfile
 
 import keras
 
-from tfrobust import architectures, checks, data as datasets, evaluation, export, training
+from tfrobust import checks, data as datasets, evaluation, export, training
 from tfrobust.attacks import AbstractAttack
-from tfrobust.quantizers import AbstractQuantizer
-from tfrobust.zoo import cards, manifest, weights
-from tfrobust.zoo.hub import load
+from tfrobust.types import ThreatModel
+from tfrobust.zoo import cards, facts, manifest, weights
+from tfrobust.zoo.hub import build, load
 
 MAY_BE_UNUSED = ("surrogate", "ema", "crop", "start", "augment")  # cards show these only where a recipe sets them
 PACKAGES = ("tensorflow", "keras", "numpy", "cleverhans", "ai-edge-litert")
@@ -67,6 +67,11 @@ class Recipe:
         return self.name.split(".")[0]
 
     @property
+    def threat(self):
+        """Threat model that it is trained for, as text."""
+        return str(self.defense.attack.threat) if self.defense.attack else "none"
+
+    @property
     def training(self):
         """Arguments of `tfrobust.training.fit`."""
         names = "defense", "epochs", "batch_size", "optimizer", "learning_rate", "schedule"
@@ -98,7 +103,7 @@ def train(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
     """
     folder = pathlib.Path(runs) / recipe.name
     keras.utils.set_random_seed(recipe.seed)
-    model = architectures.build(recipe.model)
+    model = build(recipe.model, recipe.data)
     if recipe.start:
         begun = load(recipe.start, zoo=zoo)
         checks.require(begun.name == model.name, f"start must be an entry of {model.name}.", start=recipe.start)
@@ -125,10 +130,10 @@ def publish(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
         The `Card`.
 
     Raises:
-        ValueError: `transfer_from` is not in the zoo: run its recipe first.
+        ValueError: `start` or `transfer_from` has no weights in the zoo: run its recipe first.
     """
-    if recipe.transfer_from:
-        manifest.resolve(recipe.transfer_from, zoo)  # before hours of training, not after
+    for needed in filter(None, (recipe.start, recipe.transfer_from)):
+        manifest.trained(needed, zoo)  # before hours of training, not after
     model, history = train(recipe, runs, zoo, show_progress, on_epoch)
     entry = ship(recipe, model, zoo)
     filled = _measure(recipe, entry, load(recipe.name, zoo=zoo), history, zoo, show_progress)
@@ -136,22 +141,52 @@ def publish(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
     return filled
 
 
+def enter(recipe, zoo=None):
+    """Put an entry into the zoo before it is trained: manifest row and card, without weights and figures of ours.
+
+    Args:
+        recipe: a `Recipe`.
+        zoo: folder of the zoo; None is the package's own.
+
+    Returns:
+        The `Card`; `publish` replaces it by one with figures.
+
+    Raises:
+        ValueError: the entry has weights already.
+    """
+    present = manifest.read(zoo).get(recipe.name)
+    is_free = present is None or not present.is_trained
+    checks.require(is_free, "the entry must not have weights yet.", name=recipe.name)
+    card = cards.Card(**_stated(recipe, build(recipe.model, recipe.data)))
+    cards.write(card, zoo)
+    manifest.add(_entry(recipe), zoo)
+    return card
+
+
 def ship(recipe, model, zoo=None):
     """Write the weights of a trained model and its manifest row; return the `Entry`."""
-    file = f"{recipe.name}.npz"
-    digest, size = weights.save(model, (zoo or manifest.folder()) / "weights" / file)
-    entry = manifest.Entry(
-        name=recipe.name,
-        model=recipe.model,
-        data=recipe.data,
-        threat=str(recipe.defense.attack.threat) if recipe.defense.attack else "none",
-        weights=file,
-        sha256=digest,
-        bytes=size,
-        is_default=recipe.is_default,
-    )
+    file = manifest.folder(zoo) / "weights" / f"{recipe.name}.npz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    digest, size = weights.save(model, file)
+    entry = _entry(recipe, weights=file.name, sha256=digest, bytes=size)
     manifest.add(entry, zoo)
     return entry
+
+
+def _entry(recipe, **file):
+    same = {name: getattr(recipe, name) for name in ("name", "model", "data", "threat", "is_default")}
+    return manifest.Entry(**same, **file)
+
+
+def _stated(recipe, model):
+    """What a card says whether or not the entry is trained."""
+    return {
+        **{name: getattr(recipe, name) for name in ("name", "model", "data", "seed", "paper")},
+        "data_licence": cards.LICENCES[recipe.data],
+        "threat": str(ThreatModel(recipe.eps)),
+        "recipe": recipe.text(),
+        **facts.of(model),
+    }
 
 
 def _measure(recipe, entry, model, history, zoo, show_progress):
@@ -167,22 +202,14 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
         int8 = export.to_tflite(model, file, "int8", data=recipe.data, eps=recipe.eps, n=recipe.n_costly).to_dict()
     int8["path"] = file.name
     measured = {
-        **{key: report.to_dict()[key] for key in ("threat", "clean", "attacks", "is_random", "judge_passes", "eot")},
+        **{key: report.to_dict()[key] for key in ("clean", "attacks", "is_random", "judge_passes", "eot")},
         **{key: adaptive.to_dict()[key] for key in ("checks", "verdict")},
         "adaptive": adaptive.to_dict()["attacks"],
         "worst": worst.to_dict(),
     }
     return cards.Card(
-        name=entry.name,
-        model=entry.model,
-        data=recipe.data,
-        data_licence=cards.LICENCES[recipe.data],
-        seed=recipe.seed,
-        recipe=recipe.text(),
-        paper=recipe.paper,
-        parameters=model.count_params(),
-        activation_bits=_activation_bits(model),
-        weight_bits=_bits(getattr(layer, "kernel_quantizer", None) for layer in model.layers),
+        **_stated(recipe, model),
+        **measured,
         weights_bytes=entry.bytes,
         int8=int8,
         training_seconds=round(sum(epoch.seconds for epoch in history), 1),
@@ -191,22 +218,7 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
             "python": platform.python_version(),
             **{package: importlib.metadata.version(package) for package in PACKAGES},
         },
-        **measured,
     )
-
-
-def _activation_bits(model):
-    """The lowest precision among activations; that of the images does not count (the model's name tells it)."""
-    layers = list(model.layers)
-    first = next(place for place, layer in enumerate(layers) if getattr(layer, "kernel", None) is not None)
-    places = "quantizer", "input_quantizer"
-    return _bits(getattr(layer, place, None) for layer in layers[first + 1 :] for place in places)
-
-
-def _bits(quantizers):
-    """The lowest precision of some quantizers; 32 where there is none."""
-    found = [quantizer.precision for quantizer in quantizers if isinstance(quantizer, AbstractQuantizer)]
-    return min(found, default=32)
 
 
 def main(recipe):

@@ -1,4 +1,4 @@
-"""Weight files: float16 arrays by variable path, checked by hash before they are opened."""
+"""Weight files: float16 arrays by variable path, or a whole `.keras` model; checked by hash before they are opened."""
 
 import numpy as np
 
@@ -24,13 +24,13 @@ def _write(path, arrays):
         np.savez_compressed(file, **arrays)
 
 
-def load(model, path, expected_sha256):
-    """Read weights into a Keras model.
-
-    Raises:
-        ValueError: the file is missing, does not have the expected hash, or does not fit the model.
-    """
-    checks.require(path.is_file(), "the weight file must exist.", path=path.name)
+def verify(path, expected_sha256):
+    """Refuse a weight file that is missing or does not have the expected hash."""
+    checks.require(
+        path.is_file(),
+        "the weight file must exist: in the zoo, or in the folder or URL that the variable TFROBUST_ZOO names.",
+        path=path.name,
+    )
     found = sha256(path)
     checks.require(
         found == expected_sha256,
@@ -38,6 +38,15 @@ def load(model, path, expected_sha256):
         path=path.name,
         sha256=found,
     )
+
+
+def load(model, path, expected_sha256):
+    """Read weights into a Keras model.
+
+    Raises:
+        ValueError: the file is missing, does not have the expected hash, or does not fit the model.
+    """
+    verify(path, expected_sha256)
     with np.load(path, allow_pickle=False) as arrays:
         shapes = {name: arrays[name].shape for name in arrays.files}
         expected = {weight.path: tuple(weight.shape) for weight in model.weights}

@@ -21,6 +21,7 @@ RECIPE = Recipe(
     transfer_from="lenet.mnist_pgd",
     n=2000,
     n_costly=300,
+    is_default=False,
 )
 
 if __name__ == "__main__":
