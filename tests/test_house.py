@@ -39,7 +39,14 @@ LEVELS = {
     "": 5,
 }
 # Edges that do not go down and are allowed all the same.
-WITHIN_A_LEVEL = {("architectures", "layers"), ("cli", "demo"), ("cli", "reproduce"), ("cli", ""), ("demo", "")}
+WITHIN_A_LEVEL = {
+    ("architectures", "layers"),
+    ("export", "training"),
+    ("cli", "demo"),
+    ("cli", "reproduce"),
+    ("cli", ""),
+    ("demo", ""),
+}
 ON_ANY_BACKEND = ("quantizers", "layers", "architectures", "norms", "losses")
 LOADED_ON_USE = (
     "tensorflow_datasets",

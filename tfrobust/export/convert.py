@@ -56,7 +56,7 @@ def _traced(model):
         return tf.random.uniform(shape)
 
     module = tf.Module()
-    module.held = [variable.value for variable in model.variables]
+    module.held = [getattr(variable, "_value", variable) for variable in model.variables]
     images = tf.TensorSpec([1, *model.input_shape[1:]], tf.float32, name="images")
     with noise_source(uniform):
         function = tf.function(lambda images: model(images, training=False), input_signature=[images])

@@ -102,6 +102,13 @@ class FixedQuantizedActivation(AbstractActivation):
         return {**super().get_config(), **self.quantizer.get_config()}
 
 
+def thresholds(spacing):
+    """Ascending thresholds in (-1, 1), `[2^bits - 1, …]`, from the numbers that `DQA` trains, `[2^bits, …]`."""
+    share = ops.softmax(ops.cast(spacing, "float32"), axis=0)
+    share = share * (1 - share.shape[0] * SMALLEST_SHARE) + SMALLEST_SHARE
+    return 2 * ops.cumsum(share, axis=0)[:-1] - 1
+
+
 @keras.saving.register_keras_serializable("tfrobust")
 class DQA(AbstractActivation):
     """Dynamic quantized activation: a staircase whose `2^bits - 1` thresholds are trained and also serve as levels.
@@ -145,9 +152,7 @@ class DQA(AbstractActivation):
     @property
     def thresholds(self):
         """The thresholds in ascending order, `[2^bits - 1]` or `[2^bits - 1, channels]`."""
-        share = ops.softmax(ops.cast(self.spacing, "float32"), axis=0)
-        share = share * (1 - 2**self.quantizer.bits * SMALLEST_SHARE) + SMALLEST_SHARE
-        return 2 * ops.cumsum(share, axis=0)[:-1] - 1
+        return thresholds(self.spacing)
 
     def call(self, inputs):
         return self.quantizer(inputs, thresholds=self.thresholds)

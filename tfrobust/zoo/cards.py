@@ -36,7 +36,7 @@ class Card:
         checks, verdict: what the masking checks found, as `tfrobust.evaluation.Check` records, and what follows.
         is_random, judge_passes, eot: whether the model is random, and how it was judged and attacked then.
         weights_bytes: size of the weight file.
-        int8: what exporting to int8 TFLite proved (an `ExportReport` as plain data).
+        int8: what exporting to int8 TFLite proved (an `ExportReport` as plain data), or why it was `refused`.
         training_seconds, training_log: wall time, and one record per epoch on held-out training images.
         versions: software that trained and measured it.
     """
@@ -153,6 +153,8 @@ class Card:
     def _int8(self):
         if self.int8 is None:
             return []
+        if "refused" in self.int8:
+            return [f"No int8 TFLite file: {self.int8['refused']}"]
         return [
             f"As int8 TFLite: {self.int8['bytes'] / 1024:.0f} KiB, same label as Keras on "
             f"{self.int8['label_agreement']:.2%} of {self.int8['n']} images; clean {self.int8['clean']:.2%}, on PGD-40 "

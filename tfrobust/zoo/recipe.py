@@ -197,10 +197,6 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
     report = evaluation.evaluate(model, recipe.data, recipe.eps, **plain, **shared)
     adaptive = evaluation.evaluate(model, recipe.data, recipe.eps, suite="adaptive", n=recipe.n_costly, **shared)
     worst = min(report.worst, adaptive.worst, key=lambda accuracy: accuracy.value)
-    with tempfile.TemporaryDirectory() as folder:
-        file = pathlib.Path(folder) / f"{recipe.name}.tflite"
-        int8 = export.to_tflite(model, file, "int8", data=recipe.data, eps=recipe.eps, n=recipe.n_costly).to_dict()
-    int8["path"] = file.name
     measured = {
         **{key: report.to_dict()[key] for key in ("clean", "attacks", "is_random", "judge_passes", "eot")},
         **{key: adaptive.to_dict()[key] for key in ("checks", "verdict")},
@@ -211,7 +207,7 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
         **_stated(recipe, model),
         **measured,
         weights_bytes=entry.bytes,
-        int8=int8,
+        int8=_int8(recipe, model),
         training_seconds=round(sum(epoch.seconds for epoch in history), 1),
         training_log=[epoch._asdict() for epoch in history],
         versions={
@@ -219,6 +215,17 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
             **{package: importlib.metadata.version(package) for package in PACKAGES},
         },
     )
+
+
+def _int8(recipe, model):
+    """What exporting to int8 proved, as plain data; or why the exporter refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / f"{recipe.name}.tflite"
+        try:
+            report = export.to_tflite(model, file, "int8", data=recipe.data, eps=recipe.eps, n=recipe.n_costly)
+        except ValueError as error:  # no answer is part of the answer: hours of measuring must not be lost to it
+            return {"refused": str(error).split(" Received:")[0]}
+    return report.to_dict() | {"path": file.name}
 
 
 def main(recipe):
