@@ -19,9 +19,7 @@ RECIPE = Recipe(
     learning_rate=1e-3,
     surrogate="soft",
     transfer_from="lenet.mnist_pgd",
-    n=2000,
     n_costly=300,
-    is_default=False,
 )
 
 if __name__ == "__main__":

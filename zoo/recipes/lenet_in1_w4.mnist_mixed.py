@@ -19,7 +19,6 @@ RECIPE = Recipe(
     ema=0.999,
     crop=2,
     transfer_from="lenet.mnist_pgd",
-    n=2000,
     n_costly=1000,
 )
 
