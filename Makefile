@@ -34,6 +34,7 @@ benchmarks: install
 	$(BIN)/python benchmarks/steps.py
 	$(BIN)/python benchmarks/attacks.py
 	$(BIN)/python benchmarks/uncertainty.py
+	$(BIN)/python benchmarks/tflite.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -3,7 +3,10 @@
 import json
 import pathlib
 import re
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from tfrobust import zoo
@@ -13,6 +16,7 @@ pytestmark = pytest.mark.tensorflow
 ROOT = pathlib.Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text()
+ON_DEVICE = (ROOT / "docs" / "on_device.md").read_text()
 
 
 def code_cells(path):
@@ -74,3 +78,26 @@ def test_the_readme_s_quantized_mobile_net_runs_as_written(capsys):
     (block,) = [text for text in re.findall(r"```python\n(.*?)```", README, re.S) if "MobileNetV2" in text]
     exec(block, namespace := {})
     assert "converted" in capsys.readouterr().out and namespace["small"].output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("quantize", [None, "int8"])
+def test_the_python_of_on_device_needs_only_litert_and_numpy_and_gives_the_file_s_logits(quantize, tmp_path):
+    from tfrobust import architectures, data, export
+    from tfrobust.export.convert import convert
+
+    path = tmp_path / "lenet_dqa2.int8.tflite"
+    calibration = data.load("digits", "train", 20).pixels()
+    path.write_bytes(convert(architectures.build("lenet_dqa2"), quantize, calibration))
+    (block,) = re.findall(r"```python\n(.*?)```", ON_DEVICE, re.S)
+    code = f"{block}\nimport sys\nassert not {{'tensorflow', 'keras', 'tfrobust'}} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shown = np.array(re.findall(r"-?\d+\.\d*(?:e-?\d+)?", done.stdout), "float32")
+    expected = export.TFLiteModel(path)(np.zeros((1, 28, 28, 1)))[0]
+    np.testing.assert_allclose(shown, expected, atol=1e-5)
+
+
+def test_on_device_lists_every_mode():
+    from tfrobust.export.convert import QUANTIZE
+
+    assert re.findall(r"^\| `(\w+)` \|", ON_DEVICE, re.M) == list(QUANTIZE[1:])

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from tfrobust import architectures, attacks, data, export, layers, zoo
-from tfrobust.export.interpreter import operations
+from tfrobust import architectures, attacks, data, export, layers, quantizers, zoo
+from tfrobust.export.convert import convert
+from tfrobust.export.flatbuffer import operations
 
 pytestmark = pytest.mark.tensorflow
 
@@ -20,12 +21,13 @@ def trained():
     return zoo.load("lenet_dqa2.digits_pgd")
 
 
-@pytest.mark.parametrize("quantize, most", [(None, 1.01), ("float16", 0.52), ("dynamic", 0.3), ("int8", 0.3)])
+@pytest.mark.parametrize("quantize, most", [(None, 1.01), ("float16", 0.52), ("dynamic", 0.27), ("int8", 0.27)])
 def test_every_mode_gives_the_same_labels_from_a_file_of_the_expected_size(trained, tmp_path, quantize, most):
     path = tmp_path / "model.tflite"
     report = export.to_tflite(trained, path, quantize, data="digits", n=200, **QUIET)
     assert report.label_agreement >= 0.99
     assert report.bytes == path.stat().st_size <= most * 4 * trained.count_params() + 8000
+    assert report.bytes_per_weight == report.bytes / trained.count_params()
     assert not report.is_random and not [name for name in report.ops if "Flex" in name]
     assert abs(report.clean - report.clean_keras) < 0.015 and abs(report.attacked - report.attacked_keras) < 0.05
 
@@ -42,6 +44,37 @@ def test_int8_files_take_and_give_int8(trained, tmp_path):
     interpreter = Interpreter(str(tmp_path / "model.tflite"))
     dtypes = [details[0]["dtype"] for details in (interpreter.get_input_details(), interpreter.get_output_details())]
     assert dtypes == [np.int8, np.int8]
+
+
+def test_int8x16_files_take_and_give_int16_and_are_no_less_exact(trained, tmp_path):
+    path, x = tmp_path / "model.tflite", data.load("digits", n=30).pixels()
+    logits, gaps = np.asarray(trained(x)), []
+    for quantize in ("int8", "int8x16"):
+        path.write_bytes(convert(trained, quantize, data.load("digits", "train", 100).pixels()))
+        gaps.append(np.abs(export.TFLiteModel(path)(x) - logits).mean())
+    assert export.TFLiteModel(path).dtype == np.int16 and gaps[1] <= 1.05 * gaps[0]
+
+
+@pytest.mark.parametrize("activation", [layers.SQA(2), layers.FixedQuantizedActivation(2)])
+def test_int8x16_is_refused_with_a_reason_where_it_would_be_silently_wrong(activation):
+    model = keras.Sequential([keras.Input((4, 4, 1)), activation, keras.layers.Flatten()])
+    with pytest.raises(ValueError, match="int8x16 needs a model that selects between no two tensors.*use int8"):
+        convert(model, "int8x16", np.random.default_rng(0).random((5, 4, 4, 1), "float32"))
+
+
+@pytest.mark.parametrize("layer", ["conv", "dense"])
+def test_stochastic_binary_kernels_keep_mean_and_spread_in_int8(layer, tmp_path, rng):
+    kinds = {"conv": layers.QuantConv2D(4, 5), "dense": layers.QuantDense(20)}
+    kinds[layer].kernel_quantizer = quantizers.BinaryStochastic()
+    order = [kinds[layer], keras.layers.Flatten()][:: 1 if layer == "conv" else -1]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *order])
+    x = rng.random((100, 8, 8, 1), "float32")
+    (tmp_path / "m.tflite").write_bytes(convert(model, "int8", x))
+    file = export.TFLiteModel(tmp_path / "m.tflite")
+    ours, theirs = (np.stack([np.asarray(call(x[:1]))[0] for _ in range(300)]) for call in (file, model))
+    error = np.sqrt((ours.var(0) + theirs.var(0)) / 300)
+    assert (np.abs(ours.mean(0) - theirs.mean(0)) < 5 * error + file.step).all()
+    assert 0.9 < ours.std(0).mean() / theirs.std(0).mean() < 1.1
 
 
 @pytest.mark.parametrize("name", ["lenet", "lenet_fixed2", "lenet_dqa1", "lenet_dqa3", "lenet_bnn", "mlp_w2"])
@@ -119,7 +152,10 @@ def test_an_operation_without_a_builtin_is_refused_and_nothing_is_left_behind(tm
 @pytest.mark.parametrize(
     "kwargs, message",
     [
-        ({"quantize": "int4"}, "quantize must be one of None, float16, dynamic, int8"),
+        (
+            {"quantize": "int4"},
+            "quantize must be one of None, float16, dynamic, int8, int8x16, packed",
+        ),
         ({"n": 0}, "n must be an integer of at least 1"),
         ({"eps": -1}, "eps must be finite and at least 0"),
         ({"quantize": "int8", "calibration": np.zeros((0, 28, 28, 1))}, "calibration images must hold at least one"),
@@ -127,7 +163,14 @@ def test_an_operation_without_a_builtin_is_refused_and_nothing_is_left_behind(tm
             {"quantize": "int8", "calibration": np.full((1, 28, 28, 1), 255.0)},
             r"calibration images must lie in \[0, 1\]",
         ),
+        (
+            {"quantize": "int8x16", "calibration": np.zeros((3, 8, 8, 1))},
+            r"calibration images must have the model's input shape \(28, 28, 1\).*Received: shape=\(8, 8, 1\)",
+        ),
         ({"data": (np.full((2, 28, 28, 1), np.nan), np.zeros(2, int))}, "images must be finite"),
+        ({"labels": ["one", "two"]}, "labels must be 10 names, one per class"),
+        ({"card": {"made": object()}}, "card must be plain data"),
+        ({"quantize": "packed"}, "packed needs a model with kernels of at most 256 levels. Received: model='mlp'"),
     ],
 )
 def test_bad_settings_are_refused(kwargs, message, tmp_path):
@@ -135,30 +178,56 @@ def test_bad_settings_are_refused(kwargs, message, tmp_path):
         export.to_tflite(
             architectures.build("mlp"), tmp_path / "m.tflite", **{"data": "digits", "n": 5, **kwargs}, **QUIET
         )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def content():
+    return convert(architectures.build("mlp"))
+
+
+@pytest.mark.parametrize("read", [export.TFLiteModel, export.metadata, export.benchmark])
+@pytest.mark.parametrize("share", [0, 1e-5, 1e-3, 0.5, 0.999])
+def test_a_file_that_is_cut_short_is_refused_wherever_it_is_cut(read, share, content, tmp_path):
+    (tmp_path / "m.tflite").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match="must be a whole TFLite flatbuffer. Received: path=.*m.tflite"):
+        read(tmp_path / "m.tflite")
 
 
 @pytest.mark.parametrize(
-    "content, message",
+    "foreign, message",
     [
         (None, "the file must exist"),
-        (b"not a model", "must be a TFLite flatbuffer"),
-        (b"", "must be a TFLite flatbuffer"),
+        (b"not a model, but long enough to be one", "must be a whole TFLite flatbuffer"),
+        (b"\x08\0\0\0TFL3" + bytes(range(256)), "must be a whole TFLite flatbuffer|the stock interpreter must"),
     ],
 )
-def test_a_foreign_file_is_refused(content, message, tmp_path):
+def test_a_foreign_file_is_refused(foreign, message, tmp_path):
     path = tmp_path / "model.tflite"
-    if content is not None:
-        path.write_bytes(content)
+    if foreign is not None:
+        path.write_bytes(foreign)
     with pytest.raises(ValueError, match=message):
         export.TFLiteModel(path)
 
 
-def test_the_file_refuses_images_of_another_shape(tmp_path):
-    export.to_tflite(architectures.build("mlp"), tmp_path / "m.tflite", data="digits", n=5, **QUIET)
-    with pytest.raises(ValueError, match=r"file's input shape \(28, 28, 1\).*Received: shape=\(8, 8, 1\)"):
-        export.TFLiteModel(tmp_path / "m.tflite")(np.zeros((1, 8, 8, 1)))
+def test_a_file_that_maps_no_image_to_logits_is_refused(tmp_path):
+    (tmp_path / "m.tflite").write_bytes(convert(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])))
+    with pytest.raises(ValueError, match=r"must map one image .* to logits .*inputs=\[\[1, 4\]\]"):
+        export.TFLiteModel(tmp_path / "m.tflite")
 
 
-def test_operations_are_read_from_the_file_itself(tmp_path):
-    export.to_tflite(architectures.build("mlp"), tmp_path / "m.tflite", data="digits", n=5, **QUIET)
-    assert operations((tmp_path / "m.tflite").read_bytes()) == ["FULLY_CONNECTED", "RESHAPE"]
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (np.zeros((1, 8, 8, 1)), r"file's input shape \(28, 28, 1\).*Received: shape=\(8, 8, 1\)"),
+        (np.zeros((1, 28, 28, 1), "uint8"), r"images must be floats in \[0, 1\].*Received: dtype='uint8'"),
+    ],
+)
+def test_the_file_refuses_images_of_another_shape_or_type(images, message, content, tmp_path):
+    (tmp_path / "m.tflite").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        export.TFLiteModel(tmp_path / "m.tflite")(images)
+
+
+def test_operations_are_read_from_the_file_itself(content):
+    assert operations(content) == ["FULLY_CONNECTED", "RESHAPE"]

@@ -22,6 +22,7 @@ NAMES = [name for name, entry in manifest.read().items() if entry.is_trained]
 SHIPPED = {
     "cnn_large_sqa.mnist_fgsm",
     "cnn_small.mnist_fgsm",
+    "lenet.mnist_adv_train_1",
     "lenet.mnist_clean",
     "lenet.mnist_deep_defense",
     "lenet.mnist_parseval",

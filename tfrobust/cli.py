@@ -1,4 +1,4 @@
-"""The command line: `tfrobust list | card | summary | train | evaluate | export | reproduce | demo`."""
+"""The command line: `tfrobust list | card | summary | train | evaluate | export | benchmark | reproduce | demo`."""
 
 import argparse
 import json
@@ -6,6 +6,8 @@ import pathlib
 import sys
 
 from tfrobust.data import DATASETS
+
+MODES = ("float16", "dynamic", "int8", "int8x16", "packed")
 
 
 def main(argv=None):
@@ -55,9 +57,15 @@ def _parser():
     _data_options(sub)
     _train_options(sub)
 
-    sub = command("export", _export, "export a model to TFLite and prove the file", "model", "path")
+    sub = command("export", _export, "export a model to TFLite and prove the file", "model")
+    sub.add_argument("path", nargs="?", metavar="FILE.tflite", help="(default: MODEL.QUANTIZE.tflite)")
     _data_options(sub)
-    sub.add_argument("--quantize", choices=("float16", "dynamic", "int8"), help="(default: float32)")
+    sub.add_argument("--quantize", choices=MODES, help="(default: float32)")
+    sub.add_argument("--verify", action="store_true", help="also run ZOO on the file, time it, take its memory")
+
+    sub = command("benchmark", _benchmark, "time TFLite files in turns, on 1 and 2 threads, and take their memory")
+    sub.add_argument("files", nargs="+", metavar="FILE.tflite")
+    sub.add_argument("--runs", type=int, default=100, help="runs per file and number of threads (default: 100)")
 
     sub = command("reproduce", _reproduce, "measure a table or figure of the papers again")
     sub.add_argument("item", nargs="?", metavar="PAPER/ITEM", help="e.g. dqa/table1; without it, all are listed")
@@ -216,12 +224,39 @@ def _export(arguments):
 
     model = _load(arguments.model)
     name, eps = _data_and_eps(arguments, model)
-    images = {"data": name, "eps": eps, "n": arguments.n or 1000}
-    report = tfrobust.export.to_tflite(model, arguments.path, arguments.quantize, **images)
+    is_own = arguments.model.endswith(".keras")
+    card = None if is_own else tfrobust.zoo.card(arguments.model).brief()
+    stem = pathlib.Path(arguments.model).stem if is_own else arguments.model
+    report = tfrobust.export.to_tflite(
+        model,
+        arguments.path or f"{stem}.{arguments.quantize or 'float32'}.tflite",
+        arguments.quantize,
+        data=name,
+        eps=eps,
+        n=arguments.n or 1000,
+        card=card,
+        verify=arguments.verify,
+    )
     table = rich.table.Table(show_header=False, title=f"{arguments.model} as TFLite, proven on {name}")
     for row in report.rows():
         table.add_row(*row)
     _print(table, report.to_dict(), arguments.json)
+
+
+def _benchmark(arguments):
+    import rich.table
+
+    from tfrobust import export
+
+    speeds = export.benchmark(*arguments.files, runs=arguments.runs)
+    threads = list(speeds[0].milliseconds)
+    columns = ("file", "KiB", *(f"ms, {n} thread{'s'[: n - 1]}" for n in threads), "peak memory added, KiB")
+    table = rich.table.Table(*columns, title=f"medians of {arguments.runs} runs, one image each")
+    for speed in speeds:
+        taken = [f"{speed.milliseconds[n]:.3f}" for n in threads]
+        memory = "" if speed.memory is None else f"{speed.memory / 1024:,.0f}"
+        table.add_row(speed.path, f"{speed.bytes / 1024:,.0f}", *taken, memory)
+    _print(table, [speed.to_dict() for speed in speeds], arguments.json)
 
 
 def _reproduce(arguments):

@@ -13,6 +13,12 @@ HELD_OUT = {"mnist": 5000, "cifar10": 5000, "digits": 137}  # last training imag
 DIGITS_TEST = 360
 SHAPES = {"mnist": (28, 28, 1), "digits": (28, 28, 1), "cifar10": (32, 32, 3)}
 EPS = {"mnist": 0.3, "digits": 0.3, "cifar10": 8 / 255}  # the budgets that the field reports, Linf
+DIGITS = list("0123456789")
+LABELS = {  # names of the classes
+    "mnist": DIGITS,
+    "digits": DIGITS,
+    "cifar10": ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
+}
 
 
 @dataclasses.dataclass(frozen=True)

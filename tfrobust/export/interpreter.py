@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 
 from tfrobust import checks
+from tfrobust.export import flatbuffer
 from tfrobust.export.quiet import quiet
 
 
@@ -16,55 +17,93 @@ class TFLiteModel:
 
     Args:
         path: the file.
+        threads: threads that the interpreter may use.
 
     Raises:
-        ValueError: the file is missing, is not a TFLite file, or needs operations that the stock interpreter lacks.
+        ValueError: the file is missing, is not a TFLite file or only part of one, needs operations that the stock
+            interpreter lacks, or maps anything but images to logits.
 
     Attributes:
         ops: sorted names of the operations in the file.
         size: bytes of the file.
+        input_shape: `(height, width, channels)`.
+        classes: number of logits.
+        dtype: numpy type of input and output: float32, int8 or int16.
+        step: quantization step of an integer output, in logits; 0 of a float one.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, threads=1):
         from ai_edge_litert.interpreter import Interpreter
 
-        content = _read(path)
+        content = read_bytes(path)
         self.name = pathlib.Path(path).name
         self.size = len(content)
-        self.ops = operations(content)
+        self.ops = flatbuffer.operations(content, path)
         try:
             with quiet():
-                self._interpreter = Interpreter(model_content=content, num_threads=1)
+                self._interpreter = Interpreter(model_content=content, num_threads=checks.count(threads, "threads"))
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ValueError(
                 f"the stock interpreter must be able to run the file; its operations are {', '.join(self.ops)}. "
                 f"Received: path={str(path)!r} ({error})"
             ) from error
-        (self._input,) = self._interpreter.get_input_details()
-        (self._output,) = self._interpreter.get_output_details()
+        self._input, self._output = _ends(self._interpreter, path)
+        self.input_shape = tuple(int(size) for size in self._input["shape"][1:])
+        self.classes, self.dtype = int(self._output["shape"][1]), self._output["dtype"]
+        self.step = 0.0 if self.dtype == np.float32 else float(self._output["quantization"][0])
 
     def __call__(self, x):
-        """Logits `[batch, classes]`, float32, of images `[batch, height, width, channels]` in [0, 1]."""
-        x = np.asarray(x, "float32")
-        expected = tuple(int(size) for size in self._input["shape"][1:])
+        """Logits `[batch, classes]`, float32, of float images `[batch, height, width, channels]` in [0, 1].
+
+        Raises:
+            ValueError: images of another shape, or of integers.
+        """
+        x = np.asarray(x)
+        expected = self.input_shape
         checks.require(
             x.shape[1:] == expected, f"images must have the file's input shape {expected}.", shape=x.shape[1:]
         )
-        return np.stack([self._run(image[None]) for image in x])
+        checks.require(np.issubdtype(x.dtype, np.floating), "images must be floats in [0, 1].", dtype=str(x.dtype))
+        return np.stack([self._run(image) for image in x.astype("float32")])
+
+    def prepare(self, image):
+        """Put one image `[height, width, channels]` in; `invoke` then runs on it."""
+        self._interpreter.set_tensor(self._input["index"], _to_integers(image[None], self._input))
+
+    def invoke(self):
+        """Run on the image put in, and nothing else: what a latency is the time of."""
+        self._interpreter.invoke()
 
     def _run(self, image):
-        self._interpreter.set_tensor(self._input["index"], _to_integers(image, self._input))
-        self._interpreter.invoke()
+        self.prepare(image)
+        self.invoke()
         return _to_floats(self._interpreter.get_tensor(self._output["index"]), self._output)[0]
 
 
-def _read(path):
-    """Bytes of a TFLite file, told apart from other files by its identifier."""
+def read_bytes(path):
+    """Bytes of a file that exists."""
     checks.require(pathlib.Path(path).is_file(), "the file must exist.", path=str(path))
-    content = pathlib.Path(path).read_bytes()
-    checks.require(content[4:8] == b"TFL3", "the file must be a TFLite flatbuffer.", path=str(path))
-    return content
+    return pathlib.Path(path).read_bytes()
+
+
+def _ends(interpreter, path):
+    """Details of the one input and the one output of a file that maps an image to logits."""
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    shapes = [[details["shape"].tolist() for details in end] for end in (inputs, outputs)]
+    ranks = [[len(shape) for shape in end] for end in shapes]
+    types = {details["dtype"] for details in (*inputs, *outputs)}
+    fits = ranks == [[4], [2]] and len(types) == 1 and types <= {np.float32, np.int8, np.int16}
+    checks.require(
+        fits,
+        "the file must map one image [1, height, width, channels] to logits [1, classes], both of float32, int8 or "
+        "int16.",
+        path=str(path),
+        inputs=shapes[0],
+        outputs=shapes[1],
+        types=sorted(np.dtype(kind).name for kind in types),
+    )
+    return inputs[0], outputs[0]
 
 
 def _to_integers(values, tensor):
@@ -80,16 +119,3 @@ def _to_floats(values, tensor):
         return values
     scale, zero_point = tensor["quantization"]
     return (values.astype("float32") - zero_point) * np.float32(scale)
-
-
-def operations(content):
-    """Sorted names of the operations in a TFLite flatbuffer; a custom one (Flex) shows its own name."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(content, 0)
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
-    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
-    # Old files hold the code in a byte, new ones in an integer; the larger of the two is the code.
-    builtin = [names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
-    custom = [code.CustomCode() for code in codes]
-    return sorted({extra.decode() if extra else name for name, extra in zip(builtin, custom, strict=True)})

@@ -13,6 +13,7 @@ LICENCES = {
     "digits": "Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak), CC BY 4.0",
     "cifar10": "CIFAR-10 (A. Krizhevsky), no stated licence",
 }
+LONG = ("attacks", "adaptive", "checks", "training_log")
 UNTRAINED, NOT_MEASURED = "untrained", "not measured"
 
 
@@ -75,6 +76,10 @@ class Card:
     def is_measured(self):
         """Whether there are figures of ours."""
         return self.clean is not None
+
+    def brief(self):
+        """Plain data without single attacks, checks and logs: small enough to travel inside an exported file."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key not in LONG}
 
     def accuracies(self):
         """`Accuracy` records: clean, each attack on every image, worst case; none of a model that is not measured."""
