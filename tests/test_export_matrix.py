@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 ENTRIES = [card.name for card in zoo.list_models(trained=True)]
 IMAGES, RANDOM_IMAGES, RANDOM_PASSES, CALIBRATION = 500, 100, 20, 200
 MOST = {"float16": 0.52, "dynamic": 0.27, "int8": 0.275, "int8x16": 0.28, "packed": 0.26}  # of the float file
+OVERHEAD = 4096  # bytes of operations, scales and names: they count in the files of small networks
 REFUSED = {
     "packed": "packed needs a model with kernels of at most 256 levels",
     "int8x16": "int8x16 needs a model (that selects between no two tensors|whose kernels are the same)",
@@ -79,7 +80,7 @@ def test_every_entry_in_every_mode_is_what_keras_is_or_is_refused_with_the_reaso
         "dynamic",
         "int8x16",
     )  # its kernels are drawn from floats at each call
-    assert file.size <= (1 if keeps_floats else MOST.get(quantize, 1)) * float_bytes(name)
+    assert file.size <= (1 if keeps_floats else MOST.get(quantize, 1)) * float_bytes(name) + OVERHEAD
     assert abs((logits.argmax(-1) == y).mean() - (expected.argmax(-1) == y).mean()) <= 0.01
     assert (logits.argmax(-1) == expected.argmax(-1)).mean() >= (0.99 if passes == 1 else 0.98)
 
@@ -92,4 +93,6 @@ def test_an_int8_file_resists_the_images_made_for_its_keras_model_as_it_does(nam
     theirs = (keras_logits(name)[1].argmax(-1) == y).mean()
     # Where gradients are masked PGD ends on the edges of the staircase, and rounding decides; never for the worse.
     is_masked = threat(name)[2] in ("masked", "suspicious")
-    assert ours >= theirs - 0.0101 and (is_masked or ours <= theirs + 0.0101)
+    # Means of 20 draws still differ by an image or two of a hundred.
+    most = 0.0101 if passes == 1 else 0.0301
+    assert ours >= theirs - most and (is_masked or ours <= theirs + most)
