@@ -18,6 +18,15 @@ def sized(name, **arguments):
         return architectures.build(name, **arguments)
 
 
+def recipe_of(name):
+    """The recipe that made, or will make, an entry of the zoo."""
+    import runpy
+
+    from tfrobust.zoo import manifest
+
+    return runpy.run_path(str(manifest.folder() / "recipes" / f"{name}.py"))["RECIPE"]
+
+
 def vjp(function, upstream, *inputs):
     """Gradients of `sum(upstream * function(*inputs))` with respect to each input, as arrays."""
     upstream = ops.convert_to_tensor(upstream)
@@ -74,3 +83,39 @@ def linear_images(n=16, low=0.3, high=0.7):
     """Images well inside [0, 1] and the labels that the linear victim gives them."""
     x = np.random.default_rng(5).uniform(low, high, size=(n, *LINEAR_SHAPE)).astype("float32")
     return x, np.asarray(linear_model()(x)).argmax(-1)
+
+
+def watch_steps(patched, before=lambda: None, after=lambda model, run: None):
+    """Have `before()` called ahead of each step of a training run, and `after(model, run)` behind it."""
+    from tfrobust.training import trainer
+
+    compile_run = trainer.compile_run
+
+    def watched(model, *args):
+        run = compile_run(model, *args)
+
+        def step(number):
+            before()
+            result = run(number)
+            after(model, run)
+            return result
+
+        step.settle = run.settle
+        return step
+
+    patched.setattr(trainer, "compile_run", watched)
+
+
+class Killed(Exception):
+    """What `killer` ends a run with."""
+
+
+def killer(steps):
+    """A function for `watch_steps` that lets a run end in the middle, after so many steps."""
+    left = iter(range(steps))
+
+    def kill():
+        if next(left, None) is None:
+            raise Killed
+
+    return kill

@@ -62,6 +62,15 @@ def test_int8x16_is_refused_with_a_reason_where_it_would_be_silently_wrong(activ
         convert(model, "int8x16", np.random.default_rng(0).random((5, 4, 4, 1), "float32"))
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_int8x16_is_refused_for_kernels_that_are_drawn_also_inside_models_inside_the_model(depth):
+    model = keras.Sequential([keras.Input((16,)), layers.QuantDense(4, kernel_quantizer="binary_stochastic")])
+    for _ in range(depth):
+        model = keras.Sequential([keras.Input((16,)), model])
+    with pytest.raises(ValueError, match="kernels are the same at each call: use int8.*layers=.'quant_dense"):
+        convert(model, "int8x16", np.random.default_rng(0).random((5, 16), "float32"))
+
+
 @pytest.mark.parametrize("layer", ["conv", "dense"])
 def test_stochastic_binary_kernels_keep_mean_and_spread_in_int8(layer, tmp_path, rng):
     kinds = {"conv": layers.QuantConv2D(4, 5), "dense": layers.QuantDense(20)}
@@ -75,6 +84,27 @@ def test_stochastic_binary_kernels_keep_mean_and_spread_in_int8(layer, tmp_path,
     error = np.sqrt((ours.var(0) + theirs.var(0)) / 300)
     assert (np.abs(ours.mean(0) - theirs.mean(0)) < 5 * error + file.step).all()
     assert 0.9 < ours.std(0).mean() / theirs.std(0).mean() < 1.1
+
+
+def test_binary_kernels_are_drawn_as_often_in_int8_as_their_weights_say(tmp_path):
+    layer = layers.QuantDense(4, use_bias=False, kernel_quantizer=quantizers.BinaryStochastic())
+    model = keras.Sequential([keras.Input((2, 1, 1)), keras.layers.Flatten(), layer])
+    layer.set_weights([np.array([[-1, 1, 0, 0.6], [0, 0, 0, 0]], "float32")])
+    x = np.array([1, 0], "float32").reshape(1, 2, 1, 1)
+    (tmp_path / "m.tflite").write_bytes(convert(model, "int8", np.repeat(x, 50, axis=0)))
+    file = export.TFLiteModel(tmp_path / "m.tflite")
+    drawn = np.stack([file(x)[0] for _ in range(3000)])
+    np.testing.assert_allclose(np.abs(drawn), 1, atol=file.step)
+    assert (drawn[:, 0] < 0).all() and (drawn[:, 1] > 0).all()
+    np.testing.assert_allclose((drawn > 0).mean(0), [0, 1, 0.5, 0.8], atol=4.5 * 0.5 / np.sqrt(3000))
+
+
+def test_drawn_kernels_keep_the_spread_of_logits_behind_relu_in_int8(tmp_path):
+    model, x = architectures.build("lenet_randbnn"), data.load("digits", n=1).pixels()
+    (tmp_path / "m.tflite").write_bytes(convert(model, "int8", data.load("digits", "train", 100).pixels()))
+    calls = export.TFLiteModel(tmp_path / "m.tflite"), model
+    ours, theirs = (np.stack([np.asarray(call(x))[0] for _ in range(200)]).std(0).mean() for call in calls)
+    assert 0.93 < ours / theirs < 1.07
 
 
 @pytest.mark.parametrize("name", ["lenet", "lenet_fixed2", "lenet_dqa1", "lenet_dqa3", "lenet_bnn", "mlp_w2"])
@@ -227,6 +257,20 @@ def test_the_file_refuses_images_of_another_shape_or_type(images, message, conte
     (tmp_path / "m.tflite").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         export.TFLiteModel(tmp_path / "m.tflite")(images)
+
+
+def test_no_images_give_no_logits_and_no_threads_are_refused(content, tmp_path):
+    (tmp_path / "m.tflite").write_bytes(content)
+    assert export.TFLiteModel(tmp_path / "m.tflite")(np.zeros((0, 28, 28, 1))).shape == (0, 10)
+    with pytest.raises(ValueError, match="^threads must be an integer of at least 1. Received: threads=0$"):
+        export.TFLiteModel(tmp_path / "m.tflite", threads=0)
+
+
+@pytest.mark.parametrize("model", ["lenet_dqa2", keras.Sequential([keras.layers.Dense(3)])])
+def test_only_a_built_model_can_be_exported(model, tmp_path):
+    with pytest.raises(ValueError, match="the model must be a built Keras model. Received: model="):
+        export.to_tflite(model, tmp_path / "m.tflite", data="digits", n=5, **QUIET)
+    assert not list(tmp_path.iterdir())
 
 
 def test_operations_are_read_from_the_file_itself(content):

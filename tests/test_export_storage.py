@@ -95,6 +95,11 @@ def test_a_layer_that_is_called_twice_and_one_that_equals_it_are_packed_too(quan
     np.testing.assert_allclose(run(tmp_path / "m.tflite", x[0]), np.asarray(model(x))[0], rtol=1e-4, atol=1e-4)
 
 
+def test_kernels_of_a_model_inside_the_model_are_packed_too():
+    outer = keras.Sequential([keras.Input((6, 6, 3)), one_layer("dorefa_weights2")])
+    assert [(kind, len(data)) for kind, data in low_bit(outer)] == [("UINT8", 3 * 3 * 3 * 8 * 2 / 8)]
+
+
 def test_negative_scales_have_no_type_and_become_words():
     model = one_layer("kbit3")
     model.layers[1].gamma.assign(-np.ones(8))

@@ -8,6 +8,7 @@ from helpers import array, vjp, weight_gradients
 from keras import ops
 
 from tfrobust import layers, quantizers
+from tfrobust.layers.graph import layers_of
 
 ON_EVERY_LAYER = pytest.mark.parametrize(**cases.named(cases.LAYERS))
 ON_RANDOM_LAYERS = pytest.mark.parametrize(**cases.named([case for case in cases.LAYERS if case.is_random]))
@@ -343,3 +344,11 @@ def test_after_a_noise_source_layers_draw_from_their_own_state_again():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_walk_over_layers_goes_into_models_and_wrappers_and_nowhere_in_other_callables():
+    wrapped = layers.QuantDense(2, name="wrapped")
+    inner = keras.Sequential([keras.Input((3, 4)), keras.layers.TimeDistributed(wrapped, name="wrapper")], name="inner")
+    outer = keras.Sequential([keras.Input((3, 4)), inner, keras.layers.Flatten(name="flat")])
+    assert [layer.name for layer in layers_of(outer)] == ["inner", "wrapper", "wrapped", "flat"]
+    assert list(layers_of(lambda x: x)) == []

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
-import runpy
+import re
 import shutil
 import time
 
 import keras
 import numpy as np
 import pytest
+from helpers import recipe_of
 
 from tfrobust import architectures, data, zoo
 from tfrobust.attacks import FGSM, PGD, ConstantOffset, UniformNoise
@@ -22,6 +23,7 @@ NAMES = [name for name, entry in manifest.read().items() if entry.is_trained]
 SHIPPED = {
     "cnn_large_sqa.mnist_fgsm",
     "cnn_small.mnist_fgsm",
+    "cnn_small_sqa.mnist_fgsm",
     "lenet.mnist_adv_train_1",
     "lenet.mnist_clean",
     "lenet.mnist_deep_defense",
@@ -33,10 +35,12 @@ SHIPPED = {
     "lenet_dqa2.mnist_pgd",
     "lenet_dqa3.mnist_pgd",
     "lenet_fixed2.mnist_pgd",
+    "lenet_fixed3.mnist_pgd",
     "lenet_in1_dqa2.mnist_apgd",
     "lenet_in1_w4.mnist_mixed",
     "lenet_mcd.mnist_dropout",
     "lenet_randbnn.mnist_clean",
+    "lenet_randbnn_mcd5.mnist_dropout",
     "lenet_w2_mcd.mnist_dropout",
     "lenet_w3_mcd.mnist_dropout",
     "lenet_w4_mcd.mnist_dropout",
@@ -46,11 +50,6 @@ SHIPPED = {
     "mlp.mnist_parseval",
 }
 needs_mnist = pytest.mark.skipif(not data.is_available("mnist"), reason="needs MNIST")
-
-
-def recipe_of(name):
-    """The recipe that made an entry."""
-    return runpy.run_path(str(manifest.folder() / "recipes" / f"{name}.py"))["RECIPE"]
 
 
 @pytest.fixture
@@ -84,17 +83,25 @@ def test_without_weights_a_fresh_network_is_built():
 
 
 @pytest.mark.parametrize(
-    "name, message",
+    "name, near",
     [
-        ("lenet_dqa", "a model must be one of .*did you mean lenet_dqa"),
-        ("lenet_dqa5", "no trained weights yet: load it with weights=None, or take one of .*lenet_dqa2"),
-        ("resnet_dqa2", "a model must be one of"),
-        ("lenet_dqa2.cifar", "did you mean lenet_dqa2"),
+        ("lenet_dqa", "lenet_dqa3 or lenet_dqa2 or lenet_dqa1"),
+        ("resnet_dqa2", "resnet18_dqa2 or lenet_dqa2 or resnet18_dqa3"),
+        ("lenet_dqa2.cifar", "lenet_dqa2 or resnet18_dqa2.cifar10_pgd or lenet_dqa3"),
     ],
 )
-def test_unknown_names_are_refused_with_near_ones(name, message):
-    with pytest.raises(ValueError, match=message):
+def test_unknown_names_are_refused_with_near_ones(name, near):
+    message = f" (did you mean {near}?). Received: {name!r}"
+    with pytest.raises(ValueError, match=f"^a model must be one of [a-z0-9_., ]*{re.escape(message)}$"):
         zoo.load(name)
+
+
+def test_a_network_without_weights_is_refused_with_those_that_have_some_and_the_near_ones_among_them():
+    models = ", ".join(sorted({name.split(".")[0] for name in SHIPPED}))
+    message = "lenet_dqa5 has no trained weights yet: load it with weights=None, or take one of "
+    message += f"{models} (did you mean lenet_dqa3 or lenet_dqa2 or lenet_dqa1?). Received: 'lenet_dqa5'"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        zoo.load("lenet_dqa5")
 
 
 def test_architecture_arguments_do_not_go_with_trained_weights():
@@ -192,11 +199,24 @@ def test_a_card_s_figures_are_measured_again_on_a_sample(name):
     card, eps = zoo.card(name), recipe_of(name).eps
     attacks = [UniformNoise(eps=eps), ConstantOffset(eps=eps, offsets=(eps,)), FGSM(eps=eps)]
     attacks.append(PGD(eps=eps, eps_iter=eps / 30, nb_iter=40, seed=1))
-    report = evaluate(zoo.load(name), "mnist", eps, suite=attacks, n=500, examine=False, show_progress=False)
+    report = evaluate(zoo.load(name), "mnist", eps, suite=attacks, n=1000, examine=False, show_progress=False)
     stated = {accuracy.name: accuracy.value for accuracy in card.accuracies()}
     for accuracy in (report.clean, *report.attacks):
         low, high = accuracy.interval  # the card's figure is over many more images
         assert low - 0.02 <= stated[accuracy.name] <= high + 0.02
+
+
+@needs_mnist
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if "mnist" in name and zoo.card(name).is_random])
+def test_a_random_card_s_figures_are_measured_again_without_gradients(name):
+    card, eps = zoo.card(name), recipe_of(name).eps
+    attacks = [UniformNoise(eps=eps), ConstantOffset(eps=eps, offsets=(eps,))]
+    report = evaluate(zoo.load(name), "mnist", eps, suite=attacks, n=300, examine=False, show_progress=False)
+    stated = {accuracy.name: accuracy for accuracy in card.accuracies()}
+    for found in (report.clean, *report.attacks):
+        value, n = stated[found.name].value, stated[found.name].n
+        assert abs(found.value - value) <= 3 * np.sqrt(value * (1 - value) * (1 / found.n + 1 / n))
 
 
 def test_list_models_prints_a_table_and_filters_by_data():

@@ -57,7 +57,7 @@ def _values(variable, rng):
     return rng.normal(scale=(2 / fan_in) ** 0.5 if variable.name == "kernel" else 0.1, size=variable.shape)
 
 
-def _noise(shape, seed_generator):
+def noise(shape, seed_generator):
     """The same numbers at every call and on every backend, in place of random ones."""
     del seed_generator
     shape = tuple(int(side) for side in shape)
@@ -67,7 +67,7 @@ def _noise(shape, seed_generator):
 def logits(model, shape):
     """Logits of four images of noise."""
     x = np.random.default_rng(2).uniform(size=(4, *shape)).astype("float32")
-    with layers.noise_source(_noise):
+    with layers.noise_source(noise):
         return helpers.array(model(x))
 
 

@@ -62,7 +62,10 @@ def listing(value, options):
 
 def images(x, bounds, name="images"):
     """Check a batch of images `[batch, height, width, channels]`: finite and inside `bounds`; return float32."""
-    x = np.asarray(x, dtype="float32")
+    try:
+        x = np.asarray(x, dtype="float32")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers. Received: type={type(x).__name__}") from error
     require(x.ndim == 4, f"{name} must have shape [batch, height, width, channels].", shape=x.shape)
     require(len(x) > 0, f"{name} must hold at least one image.", shape=x.shape)
     require(bool(np.isfinite(x).all()), f"{name} must be finite.", non_finite=int((~np.isfinite(x)).sum()))

@@ -45,13 +45,7 @@ def _parser():
 
     sub = command("evaluate", _evaluate, "measure a model clean, under attack and in the worst case", "model")
     _data_options(sub, several=True)
-    sub.add_argument("--suite", default="adaptive", help="suite of attacks (default: adaptive)")
-    sub.add_argument("--norm", choices=("inf", "2"), default="inf", help="norm of the budget (default: inf)")
-    sub.add_argument("--n-costly", type=int, metavar="N", help="images for attacks of over 500 queries each")
-    sub.add_argument("--transfer-from", metavar="MODEL", nargs="+", help="models whose adversarial images are tried")
-    sub.add_argument("--time-limit", type=float, metavar="SECONDS", help="start no further batch after this time")
-    sub.add_argument("--state", metavar="FILE", help="keep results here; a killed evaluation goes on from it")
-    sub.add_argument("--html", metavar="FILE.html", help="write a page that opens without network")
+    _evaluate_options(sub)
 
     sub = command("train", _train, "train a network and save it as .keras", "model")
     _data_options(sub)
@@ -59,7 +53,7 @@ def _parser():
 
     sub = command("export", _export, "export a model to TFLite and prove the file", "model")
     sub.add_argument("path", nargs="?", metavar="FILE.tflite", help="(default: MODEL.QUANTIZE.tflite)")
-    _data_options(sub)
+    _data_options(sub, n="1000")
     sub.add_argument("--quantize", choices=MODES, help="(default: float32)")
     sub.add_argument("--verify", action="store_true", help="also run ZOO on the file, time it, take its memory")
 
@@ -77,6 +71,16 @@ def _parser():
     return parser
 
 
+def _evaluate_options(sub):
+    sub.add_argument("--suite", default="adaptive", help="suite of attacks (default: adaptive)")
+    sub.add_argument("--norm", choices=("inf", "2"), default="inf", help="norm of the budget (default: inf)")
+    sub.add_argument("--n-costly", type=int, metavar="N", help="images for attacks of over 500 queries each")
+    sub.add_argument("--transfer-from", metavar="MODEL", nargs="+", help="models whose adversarial images are tried")
+    sub.add_argument("--time-limit", type=float, metavar="SECONDS", help="start no further batch after this time")
+    sub.add_argument("--state", metavar="FILE", help="keep results here; a killed evaluation goes on from it")
+    sub.add_argument("--html", metavar="FILE.html", help="write a page that opens without network")
+
+
 def _train_options(sub):
     sub.add_argument("--out", required=True, metavar="FILE.keras", help="where the trained model goes")
     sub.add_argument("--defense", choices=("standard", "fgsm", "pgd"), default="pgd", help="(default: pgd)")
@@ -89,12 +93,12 @@ def _train_options(sub):
     sub.add_argument("--folder", help="folder for checkpoints; a killed run started again with it goes on")
 
 
-def _data_options(sub, several=False):
+def _data_options(sub, several=False, n="all"):
     sub.add_argument("--data", choices=DATASETS, help="data set (default: the one at hand for the model's input)")
     more = {"nargs": "+", "help": "budgets in pixel units; several give a curve (default: the data set's usual one)"}
     one = {"help": "Linf budget in pixel units (default: the data set's usual one)"}
     sub.add_argument("--eps", type=float, **(more if several else one))
-    sub.add_argument("-n", "--n", type=int, help="number of images (default: all)")
+    sub.add_argument("-n", "--n", type=int, help=f"number of images (default: {n})")
 
 
 def _load(name):
@@ -233,7 +237,7 @@ def _export(arguments):
         arguments.quantize,
         data=name,
         eps=eps,
-        n=arguments.n or 1000,
+        n=1000 if arguments.n is None else arguments.n,
         card=card,
         verify=arguments.verify,
     )

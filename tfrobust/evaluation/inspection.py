@@ -1,15 +1,9 @@
 """What can be read off a model before it is attacked: which quantizers it has, and what follows for the attacker."""
 
+from tfrobust.layers.graph import layers_of
 from tfrobust.quantizers import AbstractQuantizer, DoReFaActivations, surrogates
 
 PLACES = ("quantizer", "input_quantizer", "kernel_quantizer")
-
-
-def layers_of(model):
-    """All layers of a Keras model, also those of models inside it; nothing for any other callable."""
-    for layer in getattr(model, "layers", ()):
-        yield layer
-        yield from layers_of(layer)
 
 
 def quantizers_of(model):

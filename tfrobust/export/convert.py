@@ -5,10 +5,11 @@ import tensorflow as tf
 
 from tfrobust import checks
 from tfrobust.export import flatbuffer
+from tfrobust.export.drawn import with_exact_draws
 from tfrobust.export.pack import pack
 from tfrobust.export.quiet import quiet
-from tfrobust.export.symmetric import with_symmetric_kernels
 from tfrobust.layers import noise_source
+from tfrobust.layers.graph import layers_of
 
 QUANTIZE = (None, "float16", "dynamic", "int8", "int8x16", "packed")
 INTEGERS = {  # type of input and output, and the operations that compute with it
@@ -39,6 +40,8 @@ def convert(model, quantize=None, calibration=None):
     if quantize in INTEGERS:
         has_images = calibration is not None and len(calibration) > 0
         checks.require(has_images, f"{quantize} needs calibration images.", n=0)
+    if quantize == "int8x16":
+        _refuse_ranges_of_8_bits(model)
     module, function = _traced(model)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
     _configure(converter, quantize, calibration)
@@ -51,7 +54,7 @@ def convert(model, quantize=None, calibration=None):
         ) from error
     if quantize == "int8x16":
         _refuse_wrong_int16(content, model)
-    after = {"int8": with_symmetric_kernels, "packed": lambda content: pack(content, model)}
+    after = {"int8": with_exact_draws, "packed": lambda content: pack(content, model)}
     return after.get(quantize, lambda content: content)(content)
 
 
@@ -69,9 +72,17 @@ def _configure(converter, quantize, calibration):
         converter.inference_input_type = converter.inference_output_type = integer
 
 
+def _refuse_ranges_of_8_bits(model):
+    """Quantization-aware training puts operations of 8 bits into a model, which the converter cannot make 16."""
+    aware = [layer.name for layer in model.layers if hasattr(layer, "quantize_config")]
+    message = "int8x16 needs a model without the 8 bits of quantization-aware training: use int8."
+    checks.require(not aware, message, model=model.name, layers=aware)
+
+
 def _refuse_wrong_int16(content, model):
     """The converter lets integers of unlike scales meet in one operation: such a file fails, or is silently wrong."""
-    draws = [layer.name for layer in model.layers if getattr(getattr(layer, "kernel_quantizer", None), "random", False)]
+    quantizers = [(layer.name, getattr(layer, "kernel_quantizer", None)) for layer in layers_of(model)]
+    draws = [name for name, quantizer in quantizers if getattr(quantizer, "random", False)]
     message = "int8x16 needs a model whose kernels are the same at each call: use int8."
     checks.require(not draws, message, model=model.name, layers=draws)
     found = [operation for operation in flatbuffer.operations(content) if operation.startswith("SELECT")]

@@ -39,6 +39,14 @@ def write(model):
     return bytes(builder.Output())
 
 
+def store(model, tensor, data):
+    """Change the bytes of a constant, but not those of an equal one that shares its buffer."""
+    if sum(other.buffer == tensor.buffer for other in model.subgraphs[0].tensors) > 1:
+        model.buffers.append(schema.BufferT())
+        tensor.buffer = len(model.buffers) - 1
+    model.buffers[tensor.buffer].data = data
+
+
 def codes(model):
     """Names of the operations by their index; a custom one (Flex) has its own name."""
     names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}

@@ -35,13 +35,13 @@ class TFLiteModel:
     def __init__(self, path, threads=1):
         from ai_edge_litert.interpreter import Interpreter
 
-        content = read_bytes(path)
+        content, threads = read_bytes(path), checks.count(threads, "threads")
         self.name = pathlib.Path(path).name
         self.size = len(content)
         self.ops = flatbuffer.operations(content, path)
         try:
             with quiet():
-                self._interpreter = Interpreter(model_content=content, num_threads=checks.count(threads, "threads"))
+                self._interpreter = Interpreter(model_content=content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ValueError(
@@ -65,7 +65,8 @@ class TFLiteModel:
             x.shape[1:] == expected, f"images must have the file's input shape {expected}.", shape=x.shape[1:]
         )
         checks.require(np.issubdtype(x.dtype, np.floating), "images must be floats in [0, 1].", dtype=str(x.dtype))
-        return np.stack([self._run(image) for image in x.astype("float32")])
+        logits = [self._run(image) for image in x.astype("float32")]
+        return np.reshape(np.array(logits, "float32"), (-1, self.classes))
 
     def prepare(self, image):
         """Put one image `[height, width, channels]` in; `invoke` then runs on it."""

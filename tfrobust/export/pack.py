@@ -7,6 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfrobust import checks
 from tfrobust.export import flatbuffer
+from tfrobust.layers.graph import layers_of
 
 CHANNEL_AXIS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": 3}  # of a stored kernel's output channels
 TYPES = {2: schema.TensorType.INT2, 4: schema.TensorType.INT4, 8: schema.TensorType.INT8}
@@ -60,7 +61,7 @@ def pack(content, model):
 
 def _quantized_kernels(model):
     """Values of each deterministically quantized kernel, in the layouts that a file may hold."""
-    for layer in model._flatten_layers(include_self=False):
+    for layer in layers_of(model):
         quantizer = getattr(layer, "kernel_quantizer", None)
         if quantizer is None or quantizer.random:
             continue
@@ -122,7 +123,7 @@ def _as_type(editor, index, kernel, bits, integers, step):
         quantizedDimension=kernel.axis,
     )
     bits_alone = integers[kernel.codes].view("uint8") & (2**bits - 1)
-    editor.store(tensor, _words(bits_alone, 8 // bits, 2**bits))
+    flatbuffer.store(editor.file, tensor, _words(bits_alone, 8 // bits, 2**bits))
     return editor.insert("DEQUANTIZE", [index], floats, version=DEQUANTIZE_VERSION)
 
 
@@ -131,7 +132,7 @@ def _as_words(editor, index, kernel, digits):
     base, shape = len(kernel.levels), kernel.codes.shape
     tensor, words = editor.graph.tensors[index], _words(kernel.codes, digits, base)
     tensor.type, tensor.shape = schema.TensorType.UINT8, np.array(words.shape, "int32")
-    editor.store(tensor, words)
+    flatbuffer.store(editor.file, tensor, words)
     table = kernel.levels[np.arange(base**digits)[:, None] // base ** np.arange(digits) % base]
     to_integers = schema.CastOptionsT(schema.TensorType.UINT8, schema.TensorType.INT32)
     integers = editor.insert("CAST", [index], editor.tensor(words.shape, schema.TensorType.INT32), to_integers)
@@ -170,13 +171,6 @@ class _Editor:
         data = self.file.buffers[tensor.buffer].data
         is_constant = data is not None and tensor.type == schema.TensorType.FLOAT32
         return data.view("float32").reshape(tensor.shape) if is_constant else None
-
-    def store(self, tensor, data):
-        """Change the bytes of a constant, but not those of an equal one that shares its buffer."""
-        if sum(other.buffer == tensor.buffer for other in self.graph.tensors) > 1:
-            self.file.buffers.append(schema.BufferT())
-            tensor.buffer = len(self.file.buffers) - 1
-        self.file.buffers[tensor.buffer].data = data
 
     def tensor(self, shape, type=schema.TensorType.FLOAT32, buffer=0):
         """Index of a new tensor."""

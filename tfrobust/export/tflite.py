@@ -55,8 +55,9 @@ def to_tflite(
         An `ExportReport`; print it, or use its fields.
 
     Raises:
-        ValueError: a path that cannot be written to, an unknown `quantize`, images outside [0, 1], labels or a card
-            that do not fit, or operations that TFLite has no builtin for. No file is left behind then.
+        ValueError: something else than a built model, a path that cannot be written to, an unknown `quantize`, images
+            outside [0, 1], labels or a card that do not fit, or operations that TFLite has no builtin for. No file is
+            left behind then.
 
     Example:
         >>> import os, tempfile

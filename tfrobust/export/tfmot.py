@@ -3,16 +3,14 @@
 Importing this module imports tfmot; nothing else in the package does.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from tfrobust import checks, data as datasets
 from tfrobust.attacks import Victim
-from tfrobust.export.quiet import import_tfmot
-from tfrobust.export.twin import TwinActivation, counterparts, quantized, rebuild, twin, twins
-from tfrobust.quantizers import DQAQuantizer, get
+from tfrobust.export.tfmot_config import ActivationQuantizer, KernelQuantizer, QuantizeConfig, quantization, tfmot
+from tfrobust.export.twin import TwinActivation, TwinDropout, counterparts, rebuild, twin, twins
 from tfrobust.training import Standard
 from tfrobust.training.defenses import AbstractDefense
 from tfrobust.types import Bounds
@@ -25,120 +23,12 @@ __all__ = [
     "fine_tune",
     "prune",
     "quantize_aware",
+    "set_ranges",
     "twin",
 ]
 
-tfmot = import_tfmot()
-quantization = tfmot.quantization.keras
 LOSS = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")  # examples weigh 1 together
 MOVED = 1 - 0.999  # share of the way to a batch's range that tfmot moves a range in one training pass
-BITS_8 = {"num_bits": 8, "per_axis": False}
-
-
-class _Before8Bits:
-    """Mixed in front of a tfmot quantizer of 8 bits: a quantizer of this package first; 8 bits hold its values."""
-
-    def __init__(self, quantizer, **settings):
-        super().__init__(**settings)
-        self.quantizer = get(quantizer)
-
-    def build(self, tensor_shape, name, layer):
-        weights = super().build(tensor_shape, name, layer)
-        if isinstance(self.quantizer, DQAQuantizer):
-            _order_weights(layer)
-            shape = (2**self.quantizer.bits,)
-            weights["spacing"] = layer.add_weight(f"{name}_spacing", shape=shape, initializer="zeros")
-        return weights
-
-    def __call__(self, inputs, training, weights, **kwargs):
-        if self.quantizer is not None:
-            inputs = quantized(self.quantizer, inputs, weights.get("spacing"))
-        return super().__call__(inputs, training, weights, **kwargs)
-
-    def get_config(self):
-        return {**super().get_config(), "quantizer": keras.saving.serialize_keras_object(self.quantizer)}
-
-
-def _order_weights(wrapper):
-    """List the weights of a wrapped layer before those of its quantizers.
-
-    tfmot lists a bias first or last, as the layer is built before or after its wrapper: a file would load in disorder.
-    """
-    listed = {id(weight) for weight in wrapper._trainable_weights}
-    wrapper._trainable_weights += [w for w in wrapper.layer.trainable_weights if id(w) not in listed]
-
-
-@tf_keras.utils.register_keras_serializable("tfrobust")
-class KernelQuantizer(_Before8Bits, quantization.quantizers.LastValueQuantizer):
-    """tfmot quantizer for kernels: one of this package's, then 8 bits of the range that it gives.
-
-    Args:
-        quantizer: a name such as `"binary"`, a quantizer object, or None for 8 bits alone.
-    """
-
-    def __init__(self, quantizer=None, **settings):
-        super().__init__(quantizer, **{**BITS_8, "symmetric": True, "narrow_range": True, **settings})
-
-
-@tf_keras.utils.register_keras_serializable("tfrobust")
-class ActivationQuantizer(_Before8Bits, quantization.quantizers.MovingAverageQuantizer):
-    """tfmot quantizer for activations: one of this package's (DQA's thresholds are trained), then 8 bits.
-
-    Args:
-        quantizer: a name such as `"dqa2"`, a quantizer object, or None for 8 bits alone.
-    """
-
-    def __init__(self, quantizer=None, **settings):
-        super().__init__(quantizer, **{**BITS_8, "symmetric": False, "narrow_range": False, **settings})
-
-
-@tf_keras.utils.register_keras_serializable("tfrobust")
-class QuantizeConfig(quantization.QuantizeConfig):
-    """tfmot's description of a layer: which of this package's quantizers its kernel and its output pass through.
-
-    Args:
-        kernel: quantizer of `layer.kernel`, by name or as an object; None leaves 8 bits, `False` no quantization.
-        activation: the same for the layer's output, after its activation function.
-
-    Example:
-        >>> annotate = tfmot.quantization.keras.quantize_annotate_layer
-        >>> layer = annotate(tf_keras.layers.Dense(10, input_shape=(4,)), QuantizeConfig("binary", "dqa2"))
-        >>> with tfmot.quantization.keras.quantize_scope():
-        ...     model = tfmot.quantization.keras.quantize_apply(tf_keras.Sequential([layer]))
-        >>> len(model.layers[-1].trainable_weights)  # kernel, bias, DQA's thresholds
-        3
-
-    Reference:
-        B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-        Inference", CVPR 2018, for the 8 bits.
-    """
-
-    def __init__(self, kernel=None, activation=None):
-        self.kernel = kernel if kernel is False else KernelQuantizer(kernel)
-        self.activation = activation if activation is False else ActivationQuantizer(activation)
-
-    def get_weights_and_quantizers(self, layer):
-        return [] if self.kernel is False else [(layer.kernel, self.kernel)]
-
-    def get_activations_and_quantizers(self, layer):
-        del layer
-        return []
-
-    def set_quantize_weights(self, layer, quantize_weights):
-        if quantize_weights:
-            (layer.kernel,) = quantize_weights
-
-    def set_quantize_activations(self, layer, quantize_activations):
-        pass
-
-    def get_output_quantizers(self, layer):
-        del layer
-        return [] if self.activation is False else [self.activation]
-
-    def get_config(self):
-        parts = {"kernel": self.kernel, "activation": self.activation}
-        serialize = keras.saving.serialize_keras_object
-        return {name: part if part is False else serialize(part.quantizer) for name, part in parts.items()}
 
 
 def quantize_aware(model, images):
@@ -155,7 +45,7 @@ def quantize_aware(model, images):
         `tf_keras.Model` with the same weights, to be trained on (`fine_tune`) and exported (`to_tflite`).
 
     Raises:
-        ValueError: a layer without counterpart in tf_keras, or images outside [0, 1].
+        ValueError: a layer without counterpart in tf_keras, or images outside [0, 1] or of another shape.
 
     Example:
         >>> from tfrobust import architectures, data
@@ -165,20 +55,48 @@ def quantize_aware(model, images):
     Reference:
         TensorFlow Model Optimization Toolkit, https://www.tensorflow.org/model_optimization.
     """
-    images = checks.images(images, Bounds())
     annotated = rebuild(model, _annotated)
     with quantization.quantize_scope():
         aware = quantization.quantize_apply(annotated)
-    _set_ranges(aware, images)
+    set_ranges(aware, images)
     return aware
 
 
-def _set_ranges(model, images):
-    """Set the ranges of activations to those of `images`, layer after layer: each needs the ones before it."""
+def _require_shape(model, shape):
+    expected = tuple(model.input_shape[1:])
+    checks.require(shape == expected, f"images must have the model's input shape {expected}.", shape=shape)
+
+
+def set_ranges(model, images):
+    """Set the ranges of a model's 8-bit activations to those that images give.
+
+    For a model that tfmot's `quantize_apply` made; `quantize_aware` does so itself. tfmot begins with -6 to 6, beyond
+    which logits are cut off.
+
+    Args:
+        model: `tf_keras.Model` of tfmot's layers; its ranges are changed.
+        images: images in [0, 1], `[n, height, width, channels]`.
+
+    Raises:
+        ValueError: images outside [0, 1] or of another shape than the model's input.
+
+    Example:
+        >>> from tfrobust import data
+        >>> scheme = tfmot.quantization.keras
+        >>> layers = [tf_keras.layers.Flatten(input_shape=(28, 28, 1)), tf_keras.layers.Dense(10)]
+        >>> model = scheme.quantize_model(tf_keras.Sequential(layers))
+        >>> set_ranges(model, data.load("digits", n=8).pixels())
+
+    Reference:
+        B. Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+        Inference", CVPR 2018.
+    """
+    images = checks.images(images, Bounds())
+    _require_shape(model, images.shape[1:])
     normalizations = [layer for layer in model.submodules if isinstance(layer, tf_keras.layers.BatchNormalization)]
     statistics = [layer.get_weights() for layer in normalizations]
     learn = tf.function(lambda: model(images, training=True))
-    for layer in model.layers:
+    for layer in model.layers:  # one after the other: each needs the ranges before it
         ends = [weight for weight in layer.non_trainable_weights if _is_range(weight.name)]
         for end in ends:
             end.assign(0.0)
@@ -200,13 +118,13 @@ def _annotated(layer):
     """The layer's counterparts, each with what tfmot shall do to it."""
     *before, last = counterparts(layer)
     kernel = getattr(layer, "kernel_quantizer", None)
-    return [*map(_annotate, before), _annotate(last, QuantizeConfig(kernel) if kernel is not None else None)]
+    return [*map(_annotate, before), _annotate(last, kernel and QuantizeConfig(kernel, seed=layer.seed))]
 
 
 def _annotate(layer, config=None):
     if isinstance(layer, TwinActivation | tf_keras.layers.BatchNormalization):
         config = QuantizeConfig(kernel=False)
-    elif isinstance(layer, tf_keras.layers.Rescaling | tf_keras.layers.Dropout):
+    elif isinstance(layer, tf_keras.layers.Rescaling | tf_keras.layers.Dropout | TwinDropout):
         config = QuantizeConfig(kernel=False, activation=False)
     return quantization.quantize_annotate_layer(layer, config)
 
@@ -227,7 +145,8 @@ def fine_tune(model, data, defense=None, *, epochs=1, batch_size=128, learning_r
         Mean loss of each epoch, as a list.
 
     Raises:
-        ValueError: a count below 1, more images in a batch than there are, or a defense with an objective of its own.
+        ValueError: a model of Keras 3, data of another kind or shape, a count below 1, more images in a batch than
+            there are, a learning rate that is not positive, or a defense with an objective of its own.
 
     Example:
         >>> from tfrobust import architectures, data
@@ -239,9 +158,17 @@ def fine_tune(model, data, defense=None, *, epochs=1, batch_size=128, learning_r
         A. Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018.
     """
     defense = Standard() if defense is None else defense
+    message = (
+        "the model must be one of tf_keras, as twin and quantize_aware give (tfrobust.training.fit takes Keras 3)."
+    )
+    checks.require(isinstance(model, tf_keras.Model), message, model=getattr(model, "name", model))
     data = datasets.load(data, "train") if isinstance(data, str) else data
-    checks.count(epochs, "epochs")
-    checks.count(batch_size, "batch_size")
+    is_data = isinstance(data, datasets.Dataset)
+    checks.require(is_data, "data must be a data set's name or a tfrobust.data.Dataset.", type=type(data).__name__)
+    _require_shape(model, data.images.shape[1:])
+    for value, name, least in ((epochs, "epochs", 1), (batch_size, "batch_size", 1), (seed, "seed", 0)):
+        checks.count(value, name, least)
+    checks.require(learning_rate > 0, "learning_rate must be positive.", learning_rate=learning_rate)
     checks.require(batch_size <= len(data), f"batch_size must be at most {len(data)}.", batch_size=batch_size)
     is_plain = type(defense).objective is AbstractDefense.objective and defense.replays == 1
     checks.require(is_plain, "defense must be Standard or AdversarialTraining.", defense=defense)

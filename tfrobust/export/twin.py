@@ -7,9 +7,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from tfrobust import layers
+from tfrobust import checks, layers
 from tfrobust.layers import graph
 from tfrobust.layers.activations import thresholds
+from tfrobust.layers.noise import RANDOM_STATE, SavesRandomState, uniform_like
+from tfrobust.layers.preparation import drop
 from tfrobust.quantizers import DQAQuantizer, get
 
 SAME_ARGUMENTS = {  # Keras 3 layer -> those of its arguments that its namesake in tf_keras takes too
@@ -29,7 +31,8 @@ KERNELS = {"QuantConv2D": "Conv2D", "QuantDense": "Dense"}  # layer of this pack
 def twin(model):
     """Rebuild a model in tf_keras.
 
-    Formula: `twin(x) = model(x)`, up to rounding (for random layers: up to the draws of the same noise).
+    Formula: `twin(x) = model(x)`, up to rounding (for random layers: where they are given the same noise; each draws
+    from a state of its own, with its layer's seed).
 
     Args:
         model: functional or sequential `keras.Model` of the layers that the architectures of this package use.
@@ -38,7 +41,7 @@ def twin(model):
         `tf_keras.Model` with the same weights; latent kernels and DQA's thresholds can be trained on.
 
     Raises:
-        ValueError: a layer has no counterpart; it is named.
+        ValueError: a model of tf_keras already, or a layer without counterpart; it is named.
 
     Example:
         >>> from tfrobust import architectures
@@ -56,6 +59,9 @@ def rebuild(model, convert):
 
     The weights of a layer go to the last of them.
     """
+    is_foreign = isinstance(model, tf_keras.Model)
+    message = "the model must be one of Keras 3; prepare one of tf_keras by tfmot's quantize_annotate_layer."
+    checks.require(not is_foreign, message, model=getattr(model, "name", model))
     graph.check(model)
     known = {}  # a layer that is called twice stays one layer
 
@@ -81,7 +87,8 @@ def counterparts(layer):
     kind = type(layer).__name__
     base = KERNELS.get(kind, kind)
     rounds_inputs = kind in KERNELS and layer.input_quantizer is not None
-    before = [TwinActivation(layer.input_quantizer, name=f"{layer.name}_input")] if rounds_inputs else []
+    seed = getattr(layer, "seed", None)
+    before = [TwinActivation(layer.input_quantizer, seed=seed, name=f"{layer.name}_input")] if rounds_inputs else []
     if base in SAME_ARGUMENTS and _is_plain(layer, SAME_ARGUMENTS[base]):
         arguments = {name: layer.get_config()[name] for name in SAME_ARGUMENTS[base]}
         return [*before, getattr(tf_keras.layers, base)(**arguments, name=layer.name)]
@@ -91,9 +98,9 @@ def counterparts(layer):
     if graph.is_quantized_activation(layer):
         sets = layer.spacing.shape[1:] if isinstance(layer, layers.DQA) else ()
         is_random = getattr(layer, "stochastic", "always") == "always"
-        return [TwinActivation(layer.quantizer, sets, is_random, name=layer.name)]
+        return [TwinActivation(layer.quantizer, sets, is_random, seed=seed, name=layer.name)]
     if isinstance(layer, layers.MCDropout):
-        return [TwinDropout(layer.rate, name=layer.name)]
+        return [TwinDropout(layer.rate, seed=seed, name=layer.name)]
     if isinstance(layer, layers.QuantizedGradient):  # does nothing at inference; fine-tuning keeps float gradients
         return [tf_keras.layers.Activation("linear", name=layer.name)]
     known = ", ".join(sorted(SAME_ARGUMENTS))
@@ -113,35 +120,49 @@ def twins(layer):
     *before, last = counterparts(layer)
     quantizer = getattr(layer, "kernel_quantizer", None)
     if quantizer is not None:
-        last = TWINS[type(last)](quantizer=quantizer, **last.get_config())
+        last = TWINS[type(last)](kernel_quantizer=quantizer, seed=layer.seed, **last.get_config())
     return [*before, last]
 
 
-def quantized(quantizer, x, spacing=None, is_random=True):
-    """`x` after a quantizer, on tensors of tf_keras; `spacing` are the numbers that DQA trains."""
+def quantized(quantizer, x, seed_generator, spacing=None):
+    """`x` after a quantizer, on tensors of tf_keras; one that is random rounds to nearest without a `seed_generator`.
+
+    `spacing` are the numbers that DQA trains.
+    """
     x = tf.convert_to_tensor(x)
     if spacing is not None:
         return quantizer(x, thresholds=thresholds(tf.convert_to_tensor(spacing)))
-    return quantizer(x, tf.random.uniform(tf.shape(x)) if quantizer.random and is_random else None)
+    draws = quantizer.random and seed_generator is not None
+    return quantizer(x, uniform_like(x, seed_generator) if draws else None)
 
 
-class HoldsQuantizer:
-    """Mixed in front of a tf_keras layer: one quantizer, by name or as an object, saved with the layer."""
+def generator(owner, seed, name=RANDOM_STATE):
+    """A `SeedGenerator` whose state belongs to a tf_keras layer, but is none of its weights."""
+    made = keras.random.SeedGenerator(seed)
+    # A SavedModel must own each variable that its functions change, and every public way makes it a weight.
+    owner._track_trackable(made.state.value, name)
+    return made
 
-    def __init__(self, quantizer, *args, **kwargs):
+
+class Draws(SavesRandomState):
+    """Mixed in front of a tf_keras layer: a random state of its own, saved with the layer, but none of its weights."""
+
+    def __init__(self, *args, seed=None, **kwargs):
         super().__init__(*args, **kwargs)
-        self.quantizer = get(quantizer)
+        self.seed = seed
+        self.seed_generator = generator(self, seed)
 
     def get_config(self):
-        return {**super().get_config(), "quantizer": keras.saving.serialize_keras_object(self.quantizer)}
+        return {**super().get_config(), "seed": self.seed}
 
 
 @tf_keras.utils.register_keras_serializable("tfrobust")
-class TwinActivation(HoldsQuantizer, tf_keras.layers.Layer):
+class TwinActivation(Draws, tf_keras.layers.Layer):
     """A quantizer as a tf_keras layer; `sets` is the shape of DQA's sets of thresholds."""
 
     def __init__(self, quantizer, sets=(), is_random=True, **kwargs):
-        super().__init__(quantizer, **kwargs)
+        super().__init__(**kwargs)
+        self.quantizer = get(quantizer)
         self.sets, self.is_random, self.spacing = tuple(sets), is_random, None
 
     def build(self, input_shape):
@@ -151,36 +172,57 @@ class TwinActivation(HoldsQuantizer, tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs):
-        return quantized(self.quantizer, inputs, self.spacing, self.is_random)
+        return quantized(self.quantizer, inputs, self.seed_generator if self.is_random else None, self.spacing)
 
     def get_config(self):
-        return {**super().get_config(), "sets": self.sets, "is_random": self.is_random}
+        own = {"quantizer": keras.saving.serialize_keras_object(self.quantizer), "sets": self.sets}
+        return {**super().get_config(), **own, "is_random": self.is_random}
+
+
+class QuantizesKernel(Draws):
+    """Mixed in front of a tf_keras layer with a kernel: its quantizer, by name or as an object."""
+
+    def __init__(self, *args, kernel_quantizer, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.kernel_quantizer = get(kernel_quantizer)
+
+    def quantized(self, kernel):
+        return quantized(self.kernel_quantizer, kernel, self.seed_generator)
+
+    def get_config(self):
+        return {**super().get_config(), "kernel_quantizer": keras.saving.serialize_keras_object(self.kernel_quantizer)}
 
 
 @tf_keras.utils.register_keras_serializable("tfrobust")
-class TwinConv2D(HoldsQuantizer, tf_keras.layers.Conv2D):
+class TwinConv2D(QuantizesKernel, tf_keras.layers.Conv2D):
     """A tf_keras convolution with a quantized kernel."""
 
     def convolution_op(self, inputs, kernel):
-        return super().convolution_op(inputs, quantized(self.quantizer, kernel))
+        return super().convolution_op(inputs, self.quantized(kernel))
 
 
 @tf_keras.utils.register_keras_serializable("tfrobust")
-class TwinDense(HoldsQuantizer, tf_keras.layers.Dense):
+class TwinDense(QuantizesKernel, tf_keras.layers.Dense):
     """A tf_keras dense layer with a quantized kernel."""
 
     def call(self, inputs):
-        outputs = tf.matmul(inputs, quantized(self.quantizer, self.kernel))
+        outputs = tf.matmul(inputs, self.quantized(self.kernel))
         return self.activation(outputs if self.bias is None else outputs + self.bias)
 
 
 @tf_keras.utils.register_keras_serializable("tfrobust")
-class TwinDropout(tf_keras.layers.Dropout):
+class TwinDropout(Draws, tf_keras.layers.Layer):
     """Dropout that stays on."""
 
-    def call(self, inputs, training=None):
-        del training
-        return super().call(inputs, training=True)
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = rate
+
+    def call(self, inputs):
+        return drop(inputs, uniform_like(inputs, self.seed_generator), self.rate)
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate}
 
 
 TWINS = {tf_keras.layers.Conv2D: TwinConv2D, tf_keras.layers.Dense: TwinDense}

@@ -35,12 +35,18 @@ class Material:
 
 def material(model, data, n, eps):
     """Check and complete what a user gave; None is the data set at hand for the model, and its usual budget."""
+    _require_built(model)
     data = datasets.for_shape(model.input_shape[1:]) if data is None else data
     name, x, y = datasets.unpack(data, checks.count(n, "n"))
     x = checks.images(x, Bounds())
     y = checks.labels(y, len(x), model.output_shape[-1])
     eps = datasets.EPS[name or datasets.for_shape(x.shape[1:])] if eps is None else checks.eps(eps)
     return Material(name, x, y, eps)
+
+
+def _require_built(model):
+    is_built = hasattr(model, "output_shape")
+    checks.require(is_built, "the model must be a built Keras model.", model=getattr(model, "name", model))
 
 
 def verify(path, model, data=None, *, eps=None, n=1000, show_progress=None):
@@ -62,8 +68,8 @@ def verify(path, model, data=None, *, eps=None, n=1000, show_progress=None):
         An `ExportReport` with its `device` part.
 
     Raises:
-        ValueError: a file that is missing, cut short, foreign, or of another shape than the model; images outside
-            [0, 1]; a model that has no float32 file to be timed against.
+        ValueError: a file that is missing, cut short, foreign, or of another shape than the model; something else than
+            a built model; images outside [0, 1]; a model that has no float32 file to be timed against.
 
     Example:
         >>> import os, tempfile
@@ -78,6 +84,7 @@ def verify(path, model, data=None, *, eps=None, n=1000, show_progress=None):
         A. Athalye, N. Carlini, D. Wagner, "Obfuscated Gradients Give a False Sense of Security", ICML 2018, for
         queries as the check on gradients.
     """
+    _require_built(model)
     file = TFLiteModel(path)
     ours, theirs = (file.input_shape, file.classes), (tuple(model.input_shape[1:]), model.output_shape[-1])
     checks.require(ours == theirs, "the file must have the model's input shape and classes.", file=ours, model=theirs)

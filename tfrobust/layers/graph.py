@@ -1,4 +1,4 @@
-"""A Keras model as a list of calls: which layer gets what from which, also inside models inside it."""
+"""A Keras model as a list of layers, or of their calls: which gets what from which; also inside models inside it."""
 
 from typing import NamedTuple
 
@@ -21,6 +21,14 @@ NORMALIZATIONS = (
     *(keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.GroupNormalization),
     *(keras.layers.RMSNormalization, keras.layers.UnitNormalization, keras.layers.Normalization),
 )
+
+
+def layers_of(model):
+    """All layers of a Keras model, also those in models and wrappers inside it; nothing for any other callable."""
+    wrapped = [model.layer] if isinstance(model, keras.layers.Wrapper) else []
+    for layer in (*getattr(model, "layers", ()), *wrapped):
+        yield layer
+        yield from layers_of(layer)
 
 
 class Call(NamedTuple):

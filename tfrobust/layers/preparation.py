@@ -49,6 +49,29 @@ class Standardize(keras.layers.Layer):
         return {**super().get_config(), "mean": self.mean, "std": self.std}
 
 
+def drop(x, noise, rate):
+    """Dropout by given noise.
+
+    Formula: `x m / (1 - rate)`, `m = 1` where `noise >= rate`, else 0.
+
+    Args:
+        x: float tensor, any shape.
+        noise: uniform numbers in [0, 1), the shape of `x`.
+        rate: share of units dropped, in [0, 1).
+
+    Returns:
+        Tensor of the shape of `x`.
+
+    Example:
+        >>> drop(ops.ones(2), ops.array([0.4, 0.6]), 0.5).numpy().tolist()
+        [0.0, 2.0]
+
+    Reference:
+        N. Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", JMLR 2014.
+    """
+    return x * ops.cast(noise >= rate, x.dtype) / (1 - rate)
+
+
 @keras.saving.register_keras_serializable("tfrobust")
 class MCDropout(SavesRandomState, keras.layers.Layer):
     """Dropout that also drops at inference: each pass is one sample of a Monte-Carlo estimate.
@@ -84,8 +107,7 @@ class MCDropout(SavesRandomState, keras.layers.Layer):
     def call(self, inputs):
         if self.rate == 0:
             return inputs
-        kept = ops.cast(uniform_like(inputs, self.seed_generator) >= self.rate, inputs.dtype)
-        return inputs * kept / (1 - self.rate)
+        return drop(inputs, uniform_like(inputs, self.seed_generator), self.rate)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -77,7 +77,9 @@ def get(identifier):
     name, number = re.fullmatch(r"(.*?)(\d*)", str(identifier)).groups()
     if name not in QUANTIZERS:
         near = checks.listing(name, QUANTIZERS)
-        raise ValueError(f"a quantizer must be one of {near}. Received: {identifier!r}")
+        raise ValueError(
+            f"a quantizer must be one of {near}; bits follow the name, as in dqa2. Received: {identifier!r}"
+        )
     takes_no_number = name in ("binary", "binary_stochastic")
     checks.require(not (number and takes_no_number), f"{name} takes no number of bits.", quantizer=identifier)
     return QUANTIZERS[name](int(number)) if number else QUANTIZERS[name]()
