@@ -28,7 +28,7 @@ test: lint
 	$(BIN)/python -m pytest $(PARALLEL)
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL) tests/test_quantizers.py tests/test_layers.py \
 	  tests/test_architectures.py tests/test_architecture_sizes.py tests/test_large_architectures.py \
-	  tests/test_surgery.py tests/test_summary.py tests/test_norms_losses.py
+	  tests/test_surgery.py tests/test_summary.py tests/test_norms_losses.py tests/test_training.py tests/test_free_training.py
 
 benchmarks: install
 	$(BIN)/python benchmarks/steps.py

@@ -2,16 +2,15 @@
 
 import cases
 import helpers
+import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from cleverhans.tf2.attacks.fast_gradient_method import fast_gradient_method
 from cleverhans.tf2.attacks.projected_gradient_descent import projected_gradient_descent
+from keras import ops
 
 from tfrobust import attacks
 from tfrobust.types import Bounds, Outcome, ThreatModel
-
-pytestmark = pytest.mark.tensorflow
 
 EPS = 0.1
 ROWS = [pytest.param(case, norm, id=f"{case.name}-{norm}") for case in cases.ATTACKS for norm in case.norms]
@@ -104,6 +103,7 @@ def test_square_counts_a_query_per_pass_and_stops_when_it_has_succeeded():
     assert result.queries.min() >= 1 and result.queries.max() < 500
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("norm", [np.inf, 2])
 def test_fgsm_equals_cleverhans(norm):
     x, _ = helpers.linear_images()
@@ -114,6 +114,7 @@ def test_fgsm_equals_cleverhans(norm):
     np.testing.assert_allclose(ours.x_adv, theirs, atol=1e-6)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("norm", [np.inf, 2])
 def test_pgd_without_a_random_start_equals_cleverhans(norm):
     x, _ = helpers.linear_images(low=0.0, high=1.0)
@@ -184,14 +185,13 @@ class NoisyLinear:
     """Logits `(w + noise) x`: one gradient says little, the mean of many says `w`."""
 
     def __init__(self, scale=5.0):
-        self.weights = tf.constant(np.stack([np.zeros(36), np.random.default_rng(0).normal(size=36)], 1), tf.float32)
-        self.random = tf.random.Generator.from_seed(1)
+        self.weights = np.stack([np.zeros(36), np.random.default_rng(0).normal(size=36)], 1).astype("float32")
+        self.random = keras.random.SeedGenerator(1)
         self.scale = scale
 
     def __call__(self, x):
-        noise = self.scale * self.random.normal((36, 1))
-        weights = self.weights + tf.concat([tf.zeros((36, 1)), noise], 1)
-        return tf.reshape(x, (-1, 36)) @ weights
+        noise = keras.random.normal((36, 1), stddev=self.scale, seed=self.random)
+        return ops.reshape(x, (-1, 36)) @ (self.weights + ops.concatenate([ops.zeros((36, 1)), noise], 1))
 
 
 def test_expectation_over_transformation_recovers_the_gradient_of_a_random_model():

@@ -182,7 +182,8 @@ def test_added_to_adversarial_training_it_counts_attacked_images_by_their_weight
     (x, y), model = helpers.linear_images(), helpers.linear_model()
     inner = AdversarialTraining(FGSM(eps=0.1), clean_weight=0.25)
     defense = DeepDefense(3.0, defense=inner)
-    examples = defense.examples(Victim(model, x[:4]), x, y, np.random.default_rng(0), epoch=1)
+    made = defense.examples(Victim(model, x[:4]), x, y, np.random.default_rng(0), epoch=1)
+    examples = Examples(*map(np.asarray, made))
     is_right = np.asarray(model(examples.images)).argmax(-1) == examples.labels
     r = ratio(examples.images, examples.labels)[0]
     expected = 3 * np.sum(examples.weights * np.exp(np.where(is_right, -25, 5) * r))
@@ -238,7 +239,7 @@ START = Recipe(
 
 
 def test_a_recipe_may_begin_with_the_weights_of_an_entry(tmp_path):
-    model, _ = train(START, runs=tmp_path, show_progress=False)
+    model, _, _ = train(START, runs=tmp_path, show_progress=False)
     for found, begun in zip(model.get_weights(), zoo.load(START.start).get_weights(), strict=True):
         np.testing.assert_allclose(found, begun, atol=1e-5)
     assert "start='lenet_dqa2.digits_pgd'" in START.text()

@@ -9,8 +9,6 @@ from tfrobust import architectures, attacks, data, training
 from tfrobust.training import FreeAdversarialTraining, Standard, WeightDecay
 from tfrobust.training.step import compile_step
 
-pytestmark = pytest.mark.tensorflow
-
 EPS, RATE = 0.1, 0.5
 FGSM = attacks.FGSM(eps=EPS)
 
@@ -72,22 +70,15 @@ def small(name="mlp", epochs=2, n=200, **kwargs):
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.variables], history
 
 
-def recorded(monkeypatch, killed_at=None):
-    """What the steps of `small` see, from now on; it is stopped at step `killed_at`."""
+@pytest.mark.tensorflow  # elsewhere batches have no values yet when the defense gets them
+def test_each_batch_is_seen_so_many_times_in_a_row_and_each_image_in_each_epoch(monkeypatch):
     seen, original = [], FreeAdversarialTraining.examples
 
     def examples(self, victim, x, y, rng, epoch):
-        if len(seen) == killed_at:
-            raise KeyboardInterrupt
         seen.append((x, epoch))
         return original(self, victim, x, y, rng, epoch)
 
     monkeypatch.setattr(FreeAdversarialTraining, "examples", examples)
-    return seen
-
-
-def test_each_batch_is_seen_so_many_times_in_a_row_and_each_image_in_each_epoch(monkeypatch):
-    seen = recorded(monkeypatch)
     small(defense=FreeAdversarialTraining(FGSM, replays=3), crop=1)
     images, epochs = zip(*seen, strict=True)
     assert len(seen) == 2 * 4 * 3
@@ -100,8 +91,8 @@ def test_each_batch_is_seen_so_many_times_in_a_row_and_each_image_in_each_epoch(
 def test_a_run_killed_between_replays_ends_with_the_weights_of_one_that_was_not(name, killed_at, tmp_path, monkeypatch):
     settings = {"name": name, "defense": FreeAdversarialTraining(FGSM, replays=3)}
     whole, _ = small(**settings)
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        recorded(patched, killed_at)
+    with monkeypatch.context() as patched, pytest.raises(helpers.Killed):
+        helpers.watch_steps(patched, before=helpers.killer(killed_at))
         small(**settings, folder=tmp_path, save_seconds=0)
     resumed, _ = small(**settings, folder=tmp_path, save_seconds=0)
     assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))

@@ -6,17 +6,16 @@ import subprocess
 import sys
 import time
 
+import helpers
 import keras
 import numpy as np
 import pytest
 
 from tfrobust import architectures, attacks, data, training
 from tfrobust.attacks import Victim
-from tfrobust.training import TRADES, AdversarialTraining, Standard, schedules, trainer
+from tfrobust.training import TRADES, AdversarialTraining, Standard, batches, schedules
 from tfrobust.training.checkpoint import FILE
 from tfrobust.training.defenses import Examples
-
-pytestmark = pytest.mark.tensorflow
 
 PGD = attacks.PGD(eps=0.2, eps_iter=0.1, nb_iter=3)
 SETTINGS = {"epochs": 2, "batch_size": 50, "show_progress": False}
@@ -66,20 +65,14 @@ def test_a_surrogate_replaces_the_quantizers_own_in_the_gradient_of_the_weights_
 
 
 def test_ema_ends_with_the_moving_average_of_the_weights_after_each_step(monkeypatch):
-    models, seen, compile_step = [], [], trainer.compile_step
+    models, seen = [], []
 
-    def recording(model, *args):
-        models.append(model)
-        step = compile_step(model, *args)
+    def keep(model, run):
+        run.settle()
+        models[:] = [model]
+        seen.append([np.array(weight) for weight in model.trainable_variables])
 
-        def recorded(*examples):
-            result = step(*examples)
-            seen.append([np.array(weight) for weight in model.trainable_variables])
-            return result
-
-        return recorded
-
-    monkeypatch.setattr(trainer, "compile_step", recording)
+    helpers.watch_steps(monkeypatch, after=keep)
     trained(ema=0.5)
     final, mean = [np.array(weight) for weight in models[0].trainable_variables], seen[0]
     for weights in seen[1:]:
@@ -95,27 +88,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-class _Killed(Exception):
-    pass
-
-
 @pytest.mark.parametrize("name, killed_at", [("mlp", 3), ("mlp_dqa2", 6), ("mlp_sqa", 8)])
 def test_a_run_killed_at_any_step_ends_with_the_weights_of_one_that_was_not(name, killed_at, tmp_path, monkeypatch):
     defense = AdversarialTraining(PGD, clean_weight=0.5, ramp_epochs=1)
     shared = {"defense": defense, "validation": data.load("digits", "validation", 20), "ema": 0.9}
     whole, history = trained(name, **shared)
-    steps = []
-
-    def examples(self, *args):
-        if len(steps) == killed_at:
-            raise _Killed
-        steps.append(args)
-        return original(self, *args)
-
-    original = AdversarialTraining.examples
     resumable = {**shared, "folder": tmp_path}
-    with monkeypatch.context() as patched, pytest.raises(_Killed):
-        patched.setattr(AdversarialTraining, "examples", examples)
+    with monkeypatch.context() as patched, pytest.raises(helpers.Killed):
+        helpers.watch_steps(patched, before=helpers.killer(killed_at))
         trained(name, save_seconds=0, **resumable)
     resumed, resumed_history = trained(name, save_seconds=0, **resumable)
     assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
@@ -144,12 +124,12 @@ def test_a_process_killed_in_the_middle_leaves_a_checkpoint_that_can_be_continue
         assert "meta" in arrays.files
     keras.utils.set_random_seed(0)
     settings = {**SETTINGS, "epochs": 400}
-    with pytest.raises(_Killed):  # goes on: the first thing it does is a step, not an error
+    with pytest.raises(helpers.Killed):  # goes on: the first thing it does is a step, not an error
         training.fit(architectures.build("mlp"), small_digits(), folder=tmp_path, on_epoch=_stop, **settings)
 
 
 def _stop(epoch):
-    raise _Killed
+    raise helpers.Killed
 
 
 def test_a_finished_run_is_loaded_without_training_again(tmp_path):
@@ -177,7 +157,7 @@ def test_examples_are_clean_in_the_warmup_then_mixed_by_weight():
     victim, rng = Victim(model, x[:4]), np.random.default_rng(0)
     warm = defense.examples(victim, x, y, rng, epoch=0.5)
     np.testing.assert_array_equal(warm.images, x)
-    mixed = defense.examples(victim, x, y, rng, epoch=1.0)
+    mixed = Examples(*map(np.asarray, defense.examples(victim, x, y, rng, epoch=1.0)))
     np.testing.assert_array_equal(mixed.images[:20], x)
     change = np.abs(mixed.images[20:] - x).max(axis=(1, 2, 3))
     assert 0.1 < change.min() and change.max() <= 0.2 + 1e-6
@@ -193,7 +173,7 @@ def divergence(model, x, x_adv):
 def test_trades_climbs_the_divergence_from_the_clean_output_within_the_budget():
     model, digits = architectures.build("mlp"), small_digits(20)
     x, y, rng = digits.pixels(), digits.labels, np.random.default_rng(0)
-    images, labels, weights = TRADES(PGD).examples(Victim(model, x[:4]), x, y, rng, epoch=0)
+    images, _, weights = map(np.asarray, TRADES(PGD).examples(Victim(model, x[:4]), x, y, rng, epoch=0))
     noise = np.clip(x + rng.uniform(-0.2, 0.2, x.shape), 0, 1).astype("float32")
     np.testing.assert_array_equal(images[:20], x)
     assert np.abs(images[20:] - x).max() <= 0.2 + 1e-6
@@ -233,13 +213,21 @@ def test_adversarial_images_join_the_clean_ones_once_and_are_kept_in_a_file(tmp_
 
 def test_a_crop_moves_each_image_by_its_own_draw_and_fills_with_black():
     x = np.random.default_rng(0).uniform(0.1, 1, (200, 6, 5, 1)).astype("float32")
-    moved, places = trainer.shifted(x, 2, np.random.default_rng(1)), set()
+    moved, places = batches.shifted(x, 2, np.random.default_rng(1)), set()
     padded = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
     for image, source in zip(moved, padded, strict=True):
         cuts = {(i, j) for i in range(5) for j in range(5) if np.array_equal(image, source[i : i + 6, j : j + 5])}
         assert len(cuts) == 1
         places |= cuts
     assert len(places) == 25
+
+
+def test_mirroring_turns_half_of_the_images_left_to_right_and_leaves_the_rest():
+    x = np.random.default_rng(0).uniform(size=(1000, 2, 3, 1)).astype("float32")
+    seen = batches.mirrored(x, np.random.default_rng(1))
+    turned = np.array([np.array_equal(image, source[:, ::-1]) for image, source in zip(seen, x, strict=True)])
+    np.testing.assert_array_equal(seen[~turned], x[~turned])
+    assert 450 < turned.sum() < 550
 
 
 def test_crops_change_what_is_learnt_and_a_whole_run_of_them_learns():
@@ -249,7 +237,7 @@ def test_crops_change_what_is_learnt_and_a_whole_run_of_them_learns():
 
 
 def test_every_image_is_seen_once_an_epoch():
-    seen = [trainer._order(0, epoch, 100) for epoch in (0, 1)]
+    seen = [batches._order(0, epoch, 100) for epoch in (0, 1)]
     assert sorted(seen[0]) == list(range(100)) and not np.array_equal(*seen)
 
 

@@ -9,11 +9,6 @@ from keras import ops
 from tfrobust import checks
 
 
-def _per_image(values):
-    """Shape `[batch]` -> `[batch, 1, 1, 1]`, to broadcast over an image."""
-    return np.reshape(values, (-1, 1, 1, 1))
-
-
 class Linf:
     """Largest absolute change of a pixel."""
 
@@ -40,9 +35,9 @@ class L2:
     def sample(self, rng, shape, eps):
         """Draw uniformly from the ball of radius `eps` (a normal direction, radius ~ U^(1/d))."""
         direction = rng.normal(size=shape)
-        direction /= _per_image(self.distance(direction))
+        direction = direction / (direction**2).sum(axis=(1, 2, 3), keepdims=True) ** 0.5
         radius = eps * rng.uniform(size=len(direction)) ** (1.0 / np.prod(shape[1:]))
-        return (direction * _per_image(radius)).astype("float32")
+        return (direction * radius.reshape(-1, 1, 1, 1)).astype("float32")
 
     def project(self, delta, eps):
         """Nearest perturbation inside the ball of radius `eps`."""

@@ -8,6 +8,7 @@ import abc
 import dataclasses
 
 import numpy as np
+from keras import ops
 
 from tfrobust import checks, norms
 from tfrobust.attacks.victim import Victim
@@ -57,12 +58,13 @@ class AbstractAttack(abc.ABC):
 
     @abc.abstractmethod
     def inside(self, x_adv, x):
-        """Nearest legal images to finite `x_adv`, given the clean `x`. Called by the template only."""
+        """Nearest legal images to finite `x_adv`, given the clean `x`, a tensor. Called by the template only."""
 
     def perturb(self, victim, x, y, rng):
-        """Candidates inside the threat model, ungraded: what adversarial training needs. Returns a numpy array."""
-        proposed = np.asarray(self.propose(victim, x, y, rng))
-        return self.inside(np.where(_is_finite(proposed)[:, None, None, None], proposed, x), x)
+        """Candidates inside the threat model, ungraded: what adversarial training needs. Returns a tensor."""
+        proposed = ops.convert_to_tensor(self.propose(victim, x, y, rng))
+        finite = ops.all(ops.isfinite(proposed), axis=(1, 2, 3), keepdims=True)
+        return self.inside(ops.where(finite, proposed, x), x)
 
     def __call__(self, model, x, y=None, *, batch_size=128, on_batch=None, first=0):
         """Attack a model and judge the result on fresh forward passes.
@@ -111,7 +113,7 @@ class AbstractAttack(abc.ABC):
         proposed = np.asarray(self.propose(victim, x, y, rng))
         queries = np.broadcast_to(victim.queries, len(x))
         finite = _is_finite(proposed)
-        x_adv = self.inside(np.where(finite[:, None, None, None], proposed, x), x)
+        x_adv = np.array(self.inside(np.where(finite[:, None, None, None], proposed, x), x))
         x_adv[already] = x[already]  # nothing to attack: the clean image is the nearest adversarial one
         decided = victim.decide(x_adv)
         adversarial = decided == y if self.targeted else decided != y
@@ -163,8 +165,7 @@ class AbstractBudgetAttack(AbstractAttack):
         return ThreatModel(self.eps, self.norm, Bounds(self.clip_min, self.clip_max))
 
     def inside(self, x_adv, x):
-        delta = np.asarray(norms.get(self.norm).project(x_adv - x, self.eps))
-        return np.clip(x + delta, self.clip_min, self.clip_max)
+        return ops.clip(x + norms.get(self.norm).project(x_adv - x, self.eps), self.clip_min, self.clip_max)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -204,7 +205,7 @@ class AbstractDistanceAttack(AbstractAttack):
 
     def inside(self, x_adv, x):
         del x
-        return np.clip(x_adv, self.clip_min, self.clip_max)
+        return ops.clip(x_adv, self.clip_min, self.clip_max)
 
 
 def _check_common(attack):

@@ -7,7 +7,7 @@ from keras import ops
 
 from tfrobust import checks, losses, norms
 from tfrobust.attacks.base import AbstractBudgetAttack
-from tfrobust.attacks.gradients import ascent_step
+from tfrobust.attacks.gradients import ascent_step, repeat
 
 
 def ascend(victim, attack, x, y, start, eps_iter, nb_iter, loss=losses.cross_entropy, decay=None):
@@ -18,12 +18,14 @@ def ascend(victim, attack, x, y, start, eps_iter, nb_iter, loss=losses.cross_ent
     x = ops.convert_to_tensor(x)
     x_adv = ops.clip(ops.convert_to_tensor(start), *attack.threat.bounds)
     limits = [ops.convert_to_tensor(value, x.dtype) for value in (eps_iter, attack.eps, *attack.threat.bounds)]
-    direction = 0.0
-    for _ in range(nb_iter):
+
+    def climb(state):
+        x_adv, direction = state
         gradient = victim.gradient(loss, x_adv, y, attack.targeted)
         direction = gradient if decay is None else decay * direction + _over_mean_size(gradient)
-        x_adv = ascent_step(x, x_adv, direction, *limits, attack.norm)
-    return x_adv
+        return ascent_step(x, x_adv, direction, *limits, attack.norm), direction
+
+    return repeat(nb_iter, climb, (x_adv, ops.zeros_like(x_adv)), victim.is_random)[0]
 
 
 def random_start(attack, x, rng):

@@ -1,47 +1,26 @@
-"""The one seam through which attacks differentiate a model; TensorFlow by way of CleverHans."""
+"""The one seam through which attacks differentiate a model, on Keras's TensorFlow or JAX backend."""
 
-import weakref
+import keras
+import numpy as np
 
-import tensorflow as tf
-from cleverhans.tf2.utils import compute_gradient, optimize_linear
+from tfrobust import checks
 
-from tfrobust import norms
-from tfrobust.quantizers import surrogates
-
-_compiled = weakref.WeakKeyDictionary()  # model -> {what: compiled function}; a model's graphs die with it
-
-
-def _compiled_for(model, key, shape, function, *more_inputs):
-    """`function(model, images, …)` compiled for any number of images of `shape`, once per model and `key`."""
-    functions = _compiled.setdefault(model, {})
-    if (key, shape) not in functions:
-        signature = (tf.TensorSpec((None, *shape), tf.float32), *more_inputs)
-        weak = weakref.proxy(model)
-        functions[key, shape] = tf.function(lambda *inputs: function(weak, *inputs), input_signature=signature)
-    return functions[key, shape]
-
-
-def _tensors(x, y):
-    """Images and labels as a graph takes them: classes as int64, distributions over classes as they are."""
-    y = tf.convert_to_tensor(y)
-    return tf.convert_to_tensor(x), tf.cast(y, tf.int64) if y.dtype.is_integer else y
-
-
-def _like(labels):
-    """Any number of labels of this kind: `[batch]`, or `[batch, k]`."""
-    return tf.TensorSpec((None, *labels.shape[1:]), labels.dtype)
+if checks.one_of(keras.backend.backend(), "Keras's backend", ("tensorflow", "jax")) == "jax":
+    from tfrobust.attacks import gradients_jax as backend
+else:
+    from tfrobust.attacks import gradients_tensorflow as backend
 
 
 def compiled_call(model, x):
     """`model(x)` as a compiled graph, traced once per model and image shape."""
-    return _compiled_for(model, "call", tuple(x.shape[1:]), lambda model, x: model(x))(x)
+    return backend.compiled_call(model, x)
 
 
 def input_gradient(model, loss, x, y, targeted=False, surrogate=None, temperature=1.0):
     """Gradient of `loss(labels, logits / temperature)` at each image; compiled once per model, loss and image shape.
 
     Args:
-        model: callable from images to logits, made of TensorFlow operations.
+        model: callable from images to logits, made of the backend's operations.
         loss: function `(labels, logits) -> [batch]`, to be increased (decreased if `targeted`).
         x: images, `[batch, height, width, channels]`.
         y: labels, `[batch]`; or what else `loss` takes, one row per image.
@@ -52,39 +31,19 @@ def input_gradient(model, loss, x, y, targeted=False, surrogate=None, temperatur
     Returns:
         Tensor of the shape of `x`.
     """
-
-    def gradient(model, x, y):
-        # CleverHans's own function, compiled apart for each model: shared by all, it would keep every model alive.
-        seen = _at_temperature(model, temperature)
-        with surrogates.override(surrogate):
-            return _or_zero(compute_gradient.python_function(seen, loss, x, y, targeted), x)
-
-    x, y = _tensors(x, y)
-    key = ("gradient", loss, targeted, surrogate, temperature)
-    return _compiled_for(model, key, tuple(x.shape[1:]), gradient, _like(y))(x, y)
+    return backend.input_gradient(model, loss, x, y, targeted, surrogate, temperature)
 
 
 def loss_and_gradient(model, loss, x, y, surrogate=None, temperature=1.0):
     """`(loss [batch], logits [batch, classes], gradient of the loss)` in one pass; arguments as `input_gradient`."""
-
-    def both(model, x, y):
-        with surrogates.override(surrogate), tf.GradientTape() as tape:
-            tape.watch(x)
-            logits = model(x)
-            value = loss(y, logits / temperature)
-            gradient = _or_zero(tape.gradient(value, x), x)
-        return value, logits, gradient
-
-    x, y = _tensors(x, y)
-    key = ("loss", loss, surrogate, temperature)
-    return _compiled_for(model, key, tuple(x.shape[1:]), both, _like(y))(x, y)
+    return backend.loss_and_gradient(model, loss, x, y, surrogate, temperature)
 
 
 def class_gradients(model, x, classes, surrogate=None):
     """Logits, and the gradients of some of them, by one forward pass and one backward pass per class.
 
     Args:
-        model: callable from images to logits, made of TensorFlow operations.
+        model: callable from images to logits, made of the backend's operations.
         x: images, `[batch, height, width, channels]`.
         classes: class indices, `[batch, k]`.
         surrogate: pseudo-derivative that replaces each quantizer's own, or None.
@@ -92,29 +51,27 @@ def class_gradients(model, x, classes, surrogate=None):
     Returns:
         `(logits [batch, all classes], gradients [batch, k, height, width, channels])`.
     """
-    k = classes.shape[1]
-
-    def gradients(model, x, classes):
-        with surrogates.override(surrogate), tf.GradientTape(persistent=True) as tape:
-            tape.watch(x)
-            logits = model(x)
-            chosen = tf.unstack(tf.gather(logits, classes, batch_dims=1), k, axis=1)
-        with surrogates.override(surrogate):
-            return logits, tf.stack([_or_zero(tape.gradient(logit, x), x) for logit in chosen], axis=1)
-
-    x = tf.convert_to_tensor(x)
-    key = ("classes", k, surrogate)
-    classes = tf.cast(classes, tf.int64)
-    return _compiled_for(model, key, tuple(x.shape[1:]), gradients, _like(classes))(x, classes)
+    return backend.class_gradients(model, x, classes, surrogate)
 
 
-def _or_zero(gradient, x):
-    """A model may cut its input off from its output (a staircase without a pseudo-gradient): that gradient is 0."""
-    return tf.zeros_like(x) if gradient is None else gradient
+def steepest_step(gradient, length, norm):
+    """Move of `length` in `norm` that increases a linear function with this `gradient` the most."""
+    return backend.steepest_step(gradient, length, norm)
 
 
-def _at_temperature(model, temperature):
-    return model if temperature == 1.0 else lambda x: model(x) / temperature
+def ascent_step(x, x_adv, direction, length, eps, low, high, norm):
+    """`x_adv` moved by `length` along `direction`, brought back into the ball around `x` and the bounds."""
+    return backend.ascent_step(x, x_adv, direction, length, eps, low, high, norm)
+
+
+def repeat(times, body, state, is_random):
+    """`state` after `times` calls of `body(state)`; inside a compiled step one loop of it, unless layers draw in it."""
+    return backend.repeat(times, body, state, is_random)
+
+
+def host(value):
+    """A tensor as a numpy array; inside a compiled step, where it has no value yet, as it is."""
+    return value if backend.is_traced(value) else np.array(value)
 
 
 def averaged(function, passes):
@@ -125,18 +82,3 @@ def averaged(function, passes):
     if isinstance(results[0], tuple):
         return tuple(sum(parts) / passes for parts in zip(*results, strict=True))
     return sum(results) / passes
-
-
-def steepest_step(gradient, length, norm):
-    """Move of `length` in `norm` that increases a linear function with this `gradient` the most."""
-    return optimize_linear(tf.convert_to_tensor(gradient), length, norm)
-
-
-@tf.function(reduce_retracing=True)
-def ascent_step(x, x_adv, direction, length, eps, low, high, norm):
-    """`x_adv` moved by `length` along `direction`, brought back into the ball around `x` and the bounds.
-
-    One graph: taken one by one, its ten small operations cost a tenth of a gradient. All but `norm` are tensors.
-    """
-    x_adv = tf.clip_by_value(x_adv + steepest_step(direction, length, norm), low, high)
-    return tf.clip_by_value(x + norms.get(norm).project(x_adv - x, eps), low, high)

@@ -64,9 +64,9 @@ class Victim:
             checks.require(fits, f"images must have the model's input shape {expected}.", shape=x.shape[1:])
 
     def logits(self, x):
-        """Logits, a numpy array `[batch, classes]`, mean of `passes` passes; costs as many queries."""
+        """Logits, an array `[batch, classes]`, mean of `passes` passes; costs as many queries."""
         self.queries += self.passes
-        return gradients.averaged(lambda: np.array(self._call(x)), self.passes)
+        return gradients.averaged(lambda: gradients.host(self._call(x)), self.passes)
 
     def gradient(self, loss, x, y, targeted=False):
         """Input gradient of `loss`, averaged over `eot` passes; costs `eot` queries."""

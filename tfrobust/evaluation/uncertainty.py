@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from tfrobust import checks, layers
@@ -64,7 +63,8 @@ def uncertainty(model, x, passes=50, seed=0):
     """
     x = checks.images(x, Bounds(0.0, 1.0))
     checks.count(passes, "passes")
-    sample = _compiled_passes(model) if isinstance(model, keras.Model) else _called_passes(model)
+    is_compiled = isinstance(model, keras.Model) and keras.backend.backend() == "tensorflow"
+    sample = _compiled_passes(model) if is_compiled else _called_passes(model)
     parts = []
     for start in range(0, len(x), IMAGES_AT_ONCE):
         chunk = x[start : start + IMAGES_AT_ONCE]
@@ -88,6 +88,8 @@ def _called_passes(model):
 def _compiled_passes(model):
     """`(images, passes, key) -> logits [passes, images, classes]` as one graph, compiled once per model."""
     if model not in _compiled:
+        import tensorflow as tf
+
         fixed, rest = _split(model)
 
         @tf.function(autograph=False, reduce_retracing=True)
@@ -106,6 +108,8 @@ def _compiled_passes(model):
 
 def _stateless(key):
     """A source of noise that draws from `key` and the number of the draw in the network, and from no state."""
+    import tensorflow as tf
+
     draws = itertools.count()
 
     def draw(shape, seed_generator):

@@ -1,5 +1,6 @@
 """Training on adversarial images made afresh for the current weights: mixed in, or held to the clean output."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -42,11 +43,6 @@ class AbstractRampedDefense(AbstractDefense):
             return 0.0
         return 1.0 if self.ramp_epochs == 0 else min(1.0, past_warmup / self.ramp_epochs)
 
-    def examples(self, victim, x, y, rng, epoch):
-        if epoch < self.warmup_epochs:
-            return clean_examples(x, y)
-        return self.attacked(victim, x, y, rng, scaled(self.attack, self.strength(epoch)))
-
 
 @dataclasses.dataclass(frozen=True)
 class AdversarialTraining(AbstractRampedDefense):
@@ -77,13 +73,13 @@ class AdversarialTraining(AbstractRampedDefense):
         super().__post_init__()
         checks.require(0 <= self.clean_weight < 1, "clean_weight must lie in [0, 1).", clean_weight=self.clean_weight)
 
-    def attacked(self, victim, x, y, rng, attack):
-        x_adv = attack.perturb(victim, x, y, rng)
+    def attacked(self, victim, x, y, rng, strength):
+        x_adv = scaled(self.attack, strength).perturb(victim, x, y, rng)
         adversarial = np.full(len(x), (1 - self.clean_weight) / len(x), "float32")
         if self.clean_weight == 0:
             return Examples(x_adv, y, adversarial)
         clean = np.full(len(x), self.clean_weight / len(x), "float32")
-        return Examples(*(np.concatenate(pair) for pair in ((x, x_adv), (y, y), (clean, adversarial))))
+        return Examples(*(ops.concatenate(pair) for pair in ((x, x_adv), (y, y), (clean, adversarial))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,18 +115,17 @@ class TRADES(AbstractRampedDefense):
         has_steps = isinstance(_innermost(self.attack), AbstractStepsAttack)
         checks.require(has_steps, "TRADES needs an attack with steps, e.g. PGD.", attack=self.attack.name)
 
-    def examples(self, victim, x, y, rng, epoch):
-        if epoch < self.warmup_epochs:
-            return _paired(x, x, y)
-        return super().examples(victim, x, y, rng, epoch)
+    def unattacked(self, x, y):
+        return _paired(x, x, y)
 
-    def attacked(self, victim, x, y, rng, attack):
+    def attacked(self, victim, x, y, rng, strength):
+        attack = scaled(self.attack, strength)
         while isinstance(attack, AbstractAdaptation):
             victim, attack = attack.view(victim, x), attack.attack
-        target = np.asarray(ops.softmax(victim.logits(x)))
+        target = ops.softmax(victim.logits(x))
         start = (x + rng.normal(scale=NOISE, size=x.shape)).astype("float32")
         climbed = ascend(victim, attack, x, target, start, attack.eps_iter, attack.nb_iter, losses.cross_entropy_to)
-        return _paired(x, attack.inside(np.asarray(climbed), x), y)
+        return _paired(x, attack.inside(climbed, x), y)
 
     def objective(self, model, examples):
         loss, logits = super().objective(model, examples)
@@ -143,7 +138,7 @@ class TRADES(AbstractRampedDefense):
 def _paired(x, x_adv, y):
     """Clean images and adversarial ones, of which the clean alone carry a weight."""
     weights = clean_examples(x, y).weights
-    return Examples(*(np.concatenate(pair) for pair in ((x, x_adv), (y, y), (weights, 0 * weights))))
+    return Examples(*(ops.concatenate(pair) for pair in ((x, x_adv), (y, y), (weights, 0 * weights))))
 
 
 def _innermost(attack):
@@ -151,12 +146,16 @@ def _innermost(attack):
 
 
 def scaled(attack, strength):
-    """The same attack with a part of its budget and step; of an adapted attack, the one inside."""
+    """The same attack with a part of its budget and step; of an adapted attack, the one inside.
+
+    `strength` may be a tensor without a value yet, so the parts are not checked again.
+    """
     if isinstance(attack, AbstractAdaptation):
         return dataclasses.replace(attack, attack=scaled(attack.attack, strength))
     if isinstance(attack, Split):
         return Split(tuple(scaled(each, strength) for each in attack.attacks))
-    steps = {
-        name: getattr(attack, name) * strength for name in ("eps", "eps_iter") if name in attack.__dataclass_fields__
-    }
-    return dataclasses.replace(attack, **steps)
+    part = copy.copy(attack)
+    for name in ("eps", "eps_iter"):
+        if name in attack.__dataclass_fields__:
+            object.__setattr__(part, name, getattr(attack, name) * strength)
+    return part

@@ -2,12 +2,12 @@
 
 import dataclasses
 
-import tensorflow as tf
+import keras
+from keras import ops
 
 from tfrobust import checks
 from tfrobust.training.defenses import AbstractAddition
 from tfrobust.training.penalties import with_kernels
-from tfrobust.training.perturbation import deepfool, l2
 
 FARTHEST = 1.0  # a perturbation as large as the image says no more, and exp(wrong_scale r) would run away
 
@@ -62,22 +62,33 @@ class DeepDefense(AbstractAddition):
         if self.layers is None:
             return loss + self.weight * self.penalty(model, examples), logits
         weights = [weight for layer in with_kernels(model, self.layers) for weight in layer.trainable_variables]
-        with tf.GradientTape() as tape:
-            penalty = self.penalty(model, examples)
-        gradients = tape.gradient(penalty, weights, unconnected_gradients="zero")
+        penalty, gradients = _perturbation().value_and_gradients(lambda: self.penalty(model, examples), weights)
         return loss + self.weight * _moving(weights, penalty, gradients), logits
 
     def penalty(self, model, examples):
         """`sum_i w_i R_i`."""
-        x, y = tf.convert_to_tensor(examples.images), tf.cast(examples.labels, tf.int64)
+        x, y = ops.convert_to_tensor(examples.images), ops.cast(examples.labels, "int64")
+        deepfool, l2 = _perturbation().deepfool, _perturbation().l2
         delta, right = deepfool(model, x, y, self.max_iter, self.overshoot, self.n_candidates)
-        r = tf.minimum(l2(delta) / l2(x), FARTHEST)
-        risks = tf.where(right, tf.exp(-self.right_scale * r), tf.exp(self.wrong_scale * r))
-        return tf.reduce_sum(examples.weights * risks)
+        r = ops.minimum(l2(delta) / l2(x), FARTHEST)
+        risks = ops.where(right, ops.exp(-self.right_scale * r), ops.exp(self.wrong_scale * r))
+        return ops.sum(examples.weights * risks)
+
+
+def _perturbation():
+    """The module that needs TensorFlow."""
+    checks.require(
+        keras.backend.backend() == "tensorflow",
+        "DeepDefense needs Keras's TensorFlow backend.",
+        backend=keras.backend.backend(),
+    )
+    from tfrobust.training import perturbation
+
+    return perturbation
 
 
 def _moving(weights, value, gradients):
     """A tensor equal to `value` whose gradients are `gradients` for `weights` and nothing for all others."""
     pairs = zip(weights, gradients, strict=True)
-    zeros = [tf.reduce_sum(tf.stop_gradient(gradient) * (w - tf.stop_gradient(w))) for w, gradient in pairs]
-    return tf.stop_gradient(value) + tf.add_n(zeros)
+    zeros = [ops.sum(ops.stop_gradient(gradient) * (w - ops.stop_gradient(w))) for w, gradient in pairs]
+    return ops.stop_gradient(value) + sum(zeros)

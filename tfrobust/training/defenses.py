@@ -53,8 +53,21 @@ class AbstractDefense:
         Returns:
             `Examples`.
         """
-        del victim, rng, epoch
+        strength = self.strength(epoch)
+        return self.attacked(victim, x, y, rng, strength) if strength > 0 else self.unattacked(x, y)
+
+    def strength(self, epoch):
+        """Share of the attack's budget in force at the (fractional) `epoch`, from 0 (clean images) to 1."""
+        del epoch
+        return 0.0
+
+    def unattacked(self, x, y):
+        """Examples of a step without attack; may become part of a compiled graph."""
         return clean_examples(x, y)
+
+    def attacked(self, victim, x, y, rng, strength):
+        """Examples of a step that attacks at `strength`; may become part of a compiled graph."""
+        raise NotImplementedError
 
     def objective(self, model, examples):
         """`(loss to be minimised, logits of the examples)`; becomes part of a compiled graph."""
@@ -105,8 +118,14 @@ class AbstractAddition(AbstractDefense):
     def begin(self, optimizer, shape):
         return dataclasses.replace(self, defense=self.defense.begin(optimizer, shape))
 
-    def examples(self, victim, x, y, rng, epoch):
-        return self.defense.examples(victim, x, y, rng, epoch)
+    def strength(self, epoch):
+        return self.defense.strength(epoch)
+
+    def unattacked(self, x, y):
+        return self.defense.unattacked(x, y)
+
+    def attacked(self, victim, x, y, rng, strength):
+        return self.defense.attacked(victim, x, y, rng, strength)
 
     def objective(self, model, examples):
         return self.defense.objective(model, examples)

@@ -8,7 +8,7 @@ from keras import ops
 from tfrobust import checks, norms
 from tfrobust.attacks.base import AbstractBudgetAttack
 from tfrobust.attacks.gradients import steepest_step
-from tfrobust.training.adversarial import AbstractRampedDefense
+from tfrobust.training.adversarial import AbstractRampedDefense, scaled
 from tfrobust.training.defenses import clean_examples
 
 
@@ -55,9 +55,9 @@ class FreeAdversarialTraining(AbstractRampedDefense):
     def begin(self, optimizer, shape):
         return dataclasses.replace(self, perturbation=optimizer.add_variable(shape, name="perturbation"))
 
-    def attacked(self, victim, x, y, rng, attack):
+    def attacked(self, victim, x, y, rng, strength):
         del victim, rng
-        return clean_examples(attack.inside(x + ops.convert_to_numpy(self.perturbation), x), y)
+        return clean_examples(scaled(self.attack, strength).inside(ops.add(x, self.perturbation), x), y)
 
     def climb(self, gradient):
         moved = self.perturbation + steepest_step(gradient, self.attack.eps, self.attack.norm)

@@ -2,11 +2,11 @@
 
 import dataclasses
 
-import tensorflow as tf
 from keras import ops
 
 from tfrobust import checks
 from tfrobust.training.defenses import AbstractAddition
+from tfrobust.training.step import stateless_uniform
 
 
 def with_kernels(model, names=None):
@@ -157,8 +157,7 @@ class Parseval(AbstractAddition):
         matrix = as_matrix(kernel)
         scale = (matrix.shape[1] / kernel.shape[-2]) ** 0.5  # root of the receptive field
         n = max(1, round(self.share * matrix.shape[0]))
-        seeds = ops.stack([ops.cast(step, "int64"), ops.cast(1000 * self.seed + position, "int64")])
-        rows = tf.argsort(tf.random.stateless_uniform((matrix.shape[0],), seeds))[:n]
+        rows = ops.argsort(stateless_uniform((matrix.shape[0],), (step, 1000 * self.seed + position)))[:n]
         drawn = ops.take(matrix, rows, axis=0)
         pulled = (1 + self.beta) * drawn - self.beta * drawn @ ops.transpose(drawn) @ drawn
         matrix = ops.scatter_update(matrix, rows[:, None], pulled) / scale

@@ -10,6 +10,13 @@ def l2(x):
     return tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(x), axis=(1, 2, 3)), TINY))
 
 
+def value_and_gradients(function, weights):
+    """`function()` and its gradients by `weights`, zero for those that it does not depend on."""
+    with tf.GradientTape() as tape:
+        value = function()
+    return value, tape.gradient(value, weights, unconnected_gradients="zero")
+
+
 def deepfool(model, x, y, max_iter=5, overshoot=0.02, n_candidates=10):
     """The L2 DeepFool perturbation of each image, differentiable in the weights by double backpropagation.
 

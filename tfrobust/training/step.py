@@ -1,9 +1,11 @@
-"""One compiled optimisation step: the seam between the training loop and the backend."""
+"""The seam between the training loop and Keras's backend."""
 
-import tensorflow as tf
+import keras
 
-from tfrobust.quantizers import surrogates
-from tfrobust.training.defenses import Examples
+if keras.backend.backend() == "jax":
+    from tfrobust.training import step_jax as backend
+else:
+    from tfrobust.training import step_tensorflow as backend
 
 
 def compile_step(model, optimizer, defense, surrogate=None):
@@ -19,20 +21,23 @@ def compile_step(model, optimizer, defense, surrogate=None):
         A function of tensors or arrays: images `[batch, height, width, channels]`, labels `[batch]`, weights
         `[batch]` that sum to 1.
     """
+    return backend.compile_step(model, optimizer, defense, surrogate)
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def step(images, labels, weights):
-        climbing = [] if defense.perturbation is None else [images]
-        with surrogates.override(surrogate):
-            with tf.GradientTape() as tape:
-                tape.watch(climbing)
-                loss, logits = defense.objective(model, Examples(images, labels, weights))
-            of_weights, of_images = tape.gradient(loss, [model.trainable_variables, climbing])
-        optimizer.apply_gradients(zip(of_weights, model.trainable_variables, strict=True))
-        defense.after_step(model, optimizer.iterations)
-        for gradient in of_images:
-            defense.climb(gradient)
-        right = tf.cast(tf.argmax(logits, axis=-1) == tf.cast(labels, tf.int64), tf.float32)
-        return loss, tf.reduce_sum(weights * right)
 
-    return step
+def compile_run(model, optimizer, defense, surrogate, batches, victim):
+    """Compile `run(step) -> (loss, share right)`: the step's batch, what the defense makes of it, and the update.
+
+    Args:
+        model, optimizer, defense, surrogate: see `compile_step`.
+        batches: the run's `Batches`.
+        victim: the model as the defense's attack sees it.
+
+    Returns:
+        A callable; its `settle()` brings the variables of model and optimizer up to date.
+    """
+    return backend.Run(model, optimizer, defense, surrogate, batches, victim)
+
+
+def stateless_uniform(shape, seeds):
+    """Uniform numbers in [0, 1) that depend on two whole numbers alone, which may be tensors."""
+    return backend.stateless_uniform(shape, seeds)

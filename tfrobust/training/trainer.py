@@ -1,6 +1,5 @@
 """The training loop: one loop for every defense, resumable after a kill at any moment."""
 
-import functools
 import pathlib
 import time
 from typing import NamedTuple
@@ -11,8 +10,9 @@ import numpy as np
 from tfrobust import checks, data as datasets, terminal
 from tfrobust.attacks.victim import Victim
 from tfrobust.training import checkpoint, schedules
+from tfrobust.training.batches import Batches
 from tfrobust.training.defenses import Standard
-from tfrobust.training.step import compile_step
+from tfrobust.training.step import compile_run
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -51,6 +51,7 @@ def fit(
     surrogate=None,
     ema=None,
     crop=0,
+    flip=False,
     validation=None,
     seed=0,
     folder=None,
@@ -78,6 +79,7 @@ def fit(
             None keeps the last weights.
         crop: pixels of black added on each side before each image is cut out again at a random place; 0 leaves the
             images where they are.
+        flip: whether each image is mirrored, left to right, half of the times it is seen.
         validation: a `Dataset` held out from training; None takes the `"validation"` split if `data` is a name.
         seed: seed of order, attacks and layers.
         folder: where checkpoints go; None keeps none. An existing checkpoint of the same run is continued.
@@ -106,47 +108,52 @@ def fit(
         data = datasets.load(data, "train")
     checks.labels(data.labels, len(data), model.output_shape[-1])
     checks.require(batch_size <= len(data), f"batch_size must be at most {len(data)}.", batch_size=batch_size)
-    per_epoch = len(data) // batch_size * defense.replays  # the rest of a shuffled epoch is left out: batches are full
-    steps = epochs * per_epoch
+    batches = Batches(data, batch_size, seed, crop, flip, defense.replays)
+    steps = epochs * batches.per_epoch
     averaging = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
     update = OPTIMIZERS[optimizer](schedules.get(schedule, learning_rate, steps), **averaging)
     update.build(model.trainable_variables)
     begun = defense.begin(update, (batch_size, *data.images.shape[1:]))
-    optimize = compile_step(model, update, begun, surrogate)
     victim = _victim(model, data, defense)
+    run = compile_run(model, update, begun, surrogate, batches, victim)
 
     settings = f"{epochs=} {batch_size=} {optimizer=} {learning_rate=} {schedule=} {surrogate=} {seed=}"
-    run = {
+    precision = model.dtype_policy.name
+    rare = {"ema": ema, "crop": crop or None, "flip": flip or None}
+    rare |= {"precision": None if precision == "float32" else precision}
+    identity = {
         "data": f"{data.name} {data.split} {len(data)}",
         "defense": repr(defense),
-        "settings": settings + ("" if ema is None else f" {ema=}") + (f" {crop=}" if crop else ""),
+        "settings": " ".join([settings, *(f"{name}={value}" for name, value in rare.items() if value is not None)]),
         "variables": [list(variable.shape) for variable in model.variables],
     }
     state = {"step": 0, "loss": 0.0, "right": 0.0, "seconds": 0.0, "history": []}
     if folder is not None:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-        state = checkpoint.restore(folder, model, update, run) or state
+        state = checkpoint.restore(folder, model, update, identity) or state
 
     tick = saved = time.monotonic()
     with terminal.bar("training", steps, show_progress) as advance:
         advance(state["step"])
         for step in range(state["step"], steps):
-            examples = _examples(victim, begun, data, step, batch_size, seed, crop)
-            loss, right = (float(value) for value in optimize(*examples))
+            loss, right = run(step)
             checks.require(np.isfinite(loss), "the training loss must stay finite: lower learning_rate.", loss=loss)
             if ema is not None and step + 1 == steps:
+                run.settle()
                 update.finalize_variable_values(model.trainable_variables)
             now = time.monotonic()
-            gained = {"loss": loss / per_epoch, "right": right / per_epoch, "seconds": now - tick}
+            gained = {"loss": loss / batches.per_epoch, "right": right / batches.per_epoch, "seconds": now - tick}
             state |= {"step": step + 1, **{key: state[key] + value for key, value in gained.items()}}
-            if (step + 1) % per_epoch == 0:
-                record = _end_epoch(victim, defense, validation, (step + 1) // per_epoch, state, seed)
+            if (step + 1) % batches.per_epoch == 0:
+                run.settle()
+                record = _end_epoch(victim, defense, validation, (step + 1) // batches.per_epoch, state, seed)
                 state |= {"loss": 0.0, "right": 0.0, "seconds": 0.0, "history": [*state["history"], record]}
                 if on_epoch is not None:
                     on_epoch(record)
             tick = time.monotonic()
             if folder is not None and (tick - saved > save_seconds or step + 1 == steps):
-                checkpoint.save(folder, model, update, run, state)
+                run.settle()
+                checkpoint.save(folder, model, update, identity, state)
                 saved = tick
             advance(1)
     return [Epoch(*record) for record in state["history"]]
@@ -159,31 +166,6 @@ def _check(epochs, batch_size, optimizer, ema, crop):
     checks.one_of(optimizer, "optimizer", OPTIMIZERS)
     checks.count(crop, "crop", 0)
     checks.require(ema is None or 0 <= ema < 1, "ema must lie in [0, 1).", ema=ema)
-
-
-def _examples(victim, defense, data, step, batch_size, seed, crop):
-    """What the defense makes of the images of one step; its randomness depends on `seed` and the batch alone."""
-    per_epoch = len(data) // batch_size
-    batch = step // defense.replays
-    epoch, position = divmod(batch, per_epoch)
-    index = _order(seed, epoch, len(data))[position * batch_size : (position + 1) * batch_size]
-    rng = np.random.default_rng([seed, 1, batch])
-    x = data.pixels(index) if crop == 0 else shifted(data.pixels(index), crop, rng)
-    return defense.examples(victim, x, data.labels[index], rng, step / (per_epoch * defense.replays))
-
-
-def shifted(x, most, rng):
-    """Images moved by up to `most` pixels along each axis, each by its own draw; what comes in is black."""
-    padded = np.pad(x, ((0, 0), (most, most), (most, most), (0, 0)))
-    top, left = rng.integers(0, 2 * most + 1, (2, len(x), 1, 1))
-    rows, columns = np.arange(x.shape[1])[:, None], np.arange(x.shape[2])
-    return padded[np.arange(len(x))[:, None, None], top + rows, left + columns]
-
-
-@functools.lru_cache(maxsize=1)
-def _order(seed, epoch, size):
-    """The order of the images in one epoch."""
-    return np.random.default_rng([seed, 0, epoch]).permutation(size)
 
 
 def _victim(model, data, defense):
