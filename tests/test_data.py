@@ -1,5 +1,7 @@
 """Data sets: shapes, ranges, splits that share nothing, order, and what is said when one is missing."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -144,3 +146,21 @@ def test_mnist_training_images_have_the_published_mean(mnist_is_there):
 
 def test_grey_images_mean_mnist_where_it_is_there(mnist_is_there):
     assert data.for_shape((28, 28, 1)) == "mnist"
+
+
+def test_an_archive_stands_in_for_tensorflow_datasets(tmp_path, monkeypatch, mnist_is_there):
+    original = {split: data.load("mnist", split) for split in ("train", "validation", "test")}
+    data.archive("mnist", tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    assert data.is_available("mnist")
+    for split, expected in original.items():
+        found = data.load("mnist", split)
+        np.testing.assert_array_equal(found.images, expected.images)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+
+
+def test_what_is_made_from_another_package_is_not_archived(tmp_path):
+    with pytest.raises(ValueError, match="data set must be one of mnist, cifar10. Received: data set='digits'"):
+        data.archive("digits", tmp_path)
+    assert not list(tmp_path.iterdir())

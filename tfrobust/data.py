@@ -1,10 +1,13 @@
 """Data sets: images in [0, 1], by name, from tensorflow-datasets or (digits) from scikit-learn."""
 
 import dataclasses
+import os
+import pathlib
 
 import numpy as np
 
 from tfrobust import checks
+from tfrobust.files import write_arrays
 
 TFDS = ("mnist", "cifar10")
 DATASETS = (*TFDS, "digits")
@@ -59,7 +62,7 @@ def load(name, split="test", n=None, data_dir=None, download=False):
             need no network.
         split: `"train"`, `"validation"` (the last part of the training images, held out) or `"test"`.
         n: keep the first `n` images; None keeps all.
-        data_dir: folder of tensorflow-datasets; None is `TFDS_DATA_DIR` or its default.
+        data_dir: folder of tensorflow-datasets, or of what `archive` wrote; None is `TFDS_DATA_DIR` or its default.
         download: let tensorflow-datasets fetch what is missing.
 
     Returns:
@@ -130,7 +133,7 @@ def for_shape(shape):
 
 def is_available(name):
     """Whether `load(name)` would find its files without a network."""
-    if name == "digits":
+    if name == "digits" or _archive_file(name).is_file():
         return True
     import tensorflow_datasets as tfds
 
@@ -142,6 +145,10 @@ def is_available(name):
 
 def _tfds(name, split, data_dir, download):
     """Images and labels of one tensorflow-datasets split, as arrays."""
+    packed = _archive_file(name, data_dir)
+    if packed.is_file():
+        with np.load(packed) as arrays:
+            return arrays[f"{split}_images"], arrays[f"{split}_labels"]
     import tensorflow_datasets as tfds
 
     builder = tfds.builder(name, data_dir=data_dir)
@@ -153,6 +160,41 @@ def _tfds(name, split, data_dir, download):
     builder.download_and_prepare()
     arrays = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
     return arrays["image"], arrays["label"].astype("int64")
+
+
+def archive(name, folder):
+    """Write a data set as `<folder>/<name>.npz`, for a machine without tensorflow-datasets.
+
+    Args:
+        name: `"mnist"` or `"cifar10"`.
+        folder: where `load` will be told to look, by `data_dir` or `TFDS_DATA_DIR`.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ValueError: another name, or a data set that is not there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
+        ...     archive("mnist", folder)
+
+    Reference:
+        numpy's format of arrays, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
+    """
+    checks.one_of(name, "data set", TFDS)
+    parts = {split: _tfds(name, split, None, download=False) for split in ("train", "test")}
+    arrays = {
+        f"{split}_{what}": part[i] for split, part in parts.items() for i, what in enumerate(("images", "labels"))
+    }
+    file = pathlib.Path(folder) / f"{name}.npz"
+    write_arrays(file, arrays)
+    return file
+
+
+def _archive_file(name, data_dir=None):
+    return pathlib.Path(data_dir or os.environ.get("TFDS_DATA_DIR", "")) / f"{name}.npz"
 
 
 def _digits(split):

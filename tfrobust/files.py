@@ -4,6 +4,8 @@ import hashlib
 import os
 import pathlib
 
+import numpy as np
+
 
 def write_atomically(path, write):
     """Call `write(temporary_path)`, then move the file into place: a kill leaves the old file or the new one.
@@ -23,6 +25,16 @@ def write_atomically(path, write):
     finally:
         if path.parent.is_dir():
             temporary.unlink(missing_ok=True)
+
+
+def write_arrays(path, arrays):
+    """Write a dictionary of arrays as a compressed `.npz`, whole or not at all."""
+
+    def write(temporary):
+        with open(temporary, "wb") as file:  # a name would get a second suffix
+            np.savez_compressed(file, **arrays)
+
+    write_atomically(path, write)
 
 
 def sha256(path):

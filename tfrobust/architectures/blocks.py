@@ -139,5 +139,5 @@ def _initializer(policy):
 
 
 def logits(x, classes):
-    """The float readout layer."""
-    return keras_layers.Dense(classes, name="logits")(x)
+    """The float readout layer; in float32 whatever the rest computes in, as losses and attacks live on differences."""
+    return keras_layers.Dense(classes, dtype="float32", name="logits")(x)

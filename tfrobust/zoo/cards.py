@@ -38,7 +38,8 @@ class Card:
         is_random, judge_passes, eot: whether the model is random, and how it was judged and attacked then.
         weights_bytes: size of the weight file.
         int8: what exporting to int8 TFLite proved (an `ExportReport` as plain data), or why it was `refused`.
-        training_seconds, training_log: wall time, and one record per epoch on held-out training images.
+        training_seconds, trained_on: wall time, and what on.
+        training_log: one record per epoch on held-out training images.
         versions: software that trained and measured it.
     """
 
@@ -69,6 +70,7 @@ class Card:
     weights_bytes: int | None = None
     int8: dict | None = None
     training_seconds: float | None = None
+    trained_on: str = "CPU"
     training_log: list = dataclasses.field(default_factory=list)
     versions: dict = dataclasses.field(default_factory=dict)
 
@@ -101,7 +103,7 @@ class Card:
         elif not self.is_measured:
             facts.append(f"A file of {self.weights_bytes / 1024:,.0f} KiB. **Not measured.**")
         else:
-            minutes = f"{self.training_seconds / 60:.0f} minutes on CPU"
+            minutes = f"{self.training_seconds / 60:.0f} minutes on {self.trained_on}"
             facts += [
                 f"{self.weights_bytes / 1024:.0f} KiB of float16 weights.",
                 f"Trained on {self.data} for {self.threat}, seed {self.seed}, in {minutes}.",

@@ -1,20 +1,28 @@
 """A recipe: everything that makes a set of weights, as data; and the run that turns it into a zoo entry."""
 
+import argparse
 import dataclasses
 import importlib.metadata
 import pathlib
 import platform
 import tempfile
 
-import keras
-
-from tfrobust import checks, data as datasets, evaluation, export, training
+from tfrobust import checks, evaluation, training
 from tfrobust.attacks import AbstractAttack
 from tfrobust.types import ThreatModel
 from tfrobust.zoo import cards, facts, manifest, weights
 from tfrobust.zoo.hub import build, load
+from tfrobust.zoo.runs import train
 
-MAY_BE_UNUSED = ("surrogate", "ema", "crop", "start", "augment")  # cards show these only where a recipe sets them
+MAY_BE_UNUSED = (
+    "surrogate",
+    "ema",
+    "crop",
+    "flip",
+    "precision",
+    "start",
+    "augment",
+)  # cards show these only where a recipe sets them
 PACKAGES = ("tensorflow", "keras", "numpy", "cleverhans", "ai-edge-litert")
 
 
@@ -26,7 +34,10 @@ class Recipe:
         name: the entry, `<model>.<tag>`.
         data: name of the data set.
         defense: a defense of `tfrobust.training`.
-        epochs, batch_size, optimizer, learning_rate, schedule, surrogate, ema, crop, seed: see `tfrobust.training.fit`.
+        epochs, batch_size, optimizer, learning_rate, schedule, surrogate, ema, crop, flip, seed: see
+            `tfrobust.training.fit`.
+        precision: Keras's dtype policy in training, e.g. `"mixed_bfloat16"`; what is shipped and measured computes in
+            float32.
         start: zoo entry of the same network whose weights training begins with; None begins from fresh ones.
         augment: attack whose images of the network that training begins with join the training images, once; or None.
         eps: Linf budget of the evaluation.
@@ -34,6 +45,7 @@ class Recipe:
         n, n_costly: see `tfrobust.evaluate`; the int8 file is proven on `n_costly` images.
         paper: accuracies that the paper states, in percent by attack name, and their `source`.
         is_default: whether the model's name without a tag means this entry.
+        accelerator: settings in the place of those above where an accelerator is at hand.
 
     Example:
         >>> Recipe(name="lenet.try", data="digits", defense=training.Standard(), epochs=1).model
@@ -51,6 +63,8 @@ class Recipe:
     surrogate: str | None = None
     ema: float | None = None
     crop: int = 0
+    flip: bool = False
+    precision: str = "float32"
     seed: int = 0
     start: str | None = None
     augment: AbstractAttack | None = None
@@ -60,6 +74,7 @@ class Recipe:
     n_costly: int = 1000
     paper: dict = dataclasses.field(default_factory=dict)
     is_default: bool = True
+    accelerator: dict = dataclasses.field(default_factory=dict)
 
     @property
     def model(self):
@@ -75,46 +90,15 @@ class Recipe:
     def training(self):
         """Arguments of `tfrobust.training.fit`."""
         names = "defense", "epochs", "batch_size", "optimizer", "learning_rate", "schedule"
-        names += "surrogate", "ema", "crop", "seed"
+        names += "surrogate", "ema", "crop", "flip", "seed"
         return {name: getattr(self, name) for name in names}
 
     def text(self):
         """The training settings as text, for the card."""
-        settings = {**self.training, "start": self.start, "augment": self.augment}
+        settings = {**self.training, "precision": self.precision, "start": self.start, "augment": self.augment}
         unused = {field.name: field.default for field in dataclasses.fields(self) if field.name in MAY_BE_UNUSED}
         shown = {name: value for name, value in settings.items() if name not in unused or value != unused[name]}
         return ", ".join(f"{name}={value!r}" for name, value in shown.items())
-
-
-def train(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
-    """Train what `recipe` says, in `runs/<name>`; a run that was killed goes on, a finished one is loaded.
-
-    Args:
-        recipe: a `Recipe`.
-        runs: folder for checkpoints and logs.
-        zoo: folder of the zoo that `start` is looked up in; None is the package's own.
-        show_progress, on_epoch: see `tfrobust.training.fit`.
-
-    Returns:
-        `(model, history)`: the trained `keras.Model` and its `Epoch` records.
-
-    Raises:
-        ValueError: the folder holds a run with other settings, or `start` is not in the zoo or of another network.
-    """
-    folder = pathlib.Path(runs) / recipe.name
-    keras.utils.set_random_seed(recipe.seed)
-    model = build(recipe.model, recipe.data)
-    if recipe.start:
-        begun = load(recipe.start, zoo=zoo)
-        checks.require(begun.name == model.name, f"start must be an entry of {model.name}.", start=recipe.start)
-        model.set_weights(begun.get_weights())
-    data = datasets.load(recipe.data, "train")
-    if recipe.augment:
-        folder.mkdir(parents=True, exist_ok=True)
-        data = training.with_adversarial(model, data, recipe.augment, file=folder / "adversarial.npz")
-    hooks = {"folder": folder, "show_progress": show_progress, "on_epoch": on_epoch}
-    validation = datasets.load(recipe.data, "validation")
-    return model, training.fit(model, data, validation=validation, **hooks, **recipe.training)
 
 
 def publish(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
@@ -134,9 +118,10 @@ def publish(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
     """
     for needed in filter(None, (recipe.start, recipe.transfer_from)):
         manifest.trained(needed, zoo)  # before hours of training, not after
-    model, history = train(recipe, runs, zoo, show_progress, on_epoch)
+    model, history, machine = train(recipe, runs, zoo, show_progress, on_epoch)
     entry = ship(recipe, model, zoo)
-    filled = _measure(recipe, entry, load(recipe.name, zoo=zoo), history, zoo, show_progress)
+    filled = _measure(recipe, entry, load(recipe.name, zoo=zoo), zoo, show_progress)
+    filled = dataclasses.replace(filled, **_trained(history, machine))
     cards.write(filled, zoo)
     return filled
 
@@ -189,7 +174,14 @@ def _stated(recipe, model):
     }
 
 
-def _measure(recipe, entry, model, history, zoo, show_progress):
+def _trained(history, machine):
+    """What a card says of the training run."""
+    seconds = round(sum(epoch.seconds for epoch in history), 1)
+    log = [epoch._asdict() for epoch in history]
+    return {"training_seconds": seconds, "trained_on": machine, "training_log": log}
+
+
+def _measure(recipe, entry, model, zoo, show_progress):
     """Evaluate and export the shipped weights; return the filled card."""
     source = load(recipe.transfer_from, zoo=zoo) if recipe.transfer_from else None
     shared = {"source": source, "show_progress": show_progress}
@@ -208,8 +200,6 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
         **measured,
         weights_bytes=entry.bytes,
         int8=_int8(recipe, model),
-        training_seconds=round(sum(epoch.seconds for epoch in history), 1),
-        training_log=[epoch._asdict() for epoch in history],
         versions={
             "python": platform.python_version(),
             **{package: importlib.metadata.version(package) for package in PACKAGES},
@@ -219,6 +209,8 @@ def _measure(recipe, entry, model, history, zoo, show_progress):
 
 def _int8(recipe, model):
     """What exporting to int8 proved, as plain data; or why the exporter refused."""
+    from tfrobust import export  # needs TensorFlow, training on JAX does not
+
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / f"{recipe.name}.tflite"
         try:
@@ -229,10 +221,15 @@ def _int8(recipe, model):
 
 
 def main(recipe):
-    """Run a recipe from the command line: `python zoo/recipes/NAME.py [runs folder]`."""
-    import sys
-
-    checks.require(
-        len(sys.argv) <= 2, "a recipe takes at most one argument, the folder for checkpoints.", argv=sys.argv
-    )
-    print(publish(recipe, *sys.argv[1:], on_epoch=print))
+    """Run a recipe from the command line, `python zoo/recipes/NAME.py [runs folder] [--accelerator] [--train]`."""
+    parser = argparse.ArgumentParser(description=f"Train, ship and measure {recipe.name}.")
+    parser.add_argument("runs", nargs="?", default="runs", help="folder for checkpoints and finished runs")
+    parser.add_argument("--accelerator", action="store_true", help="the recipe's settings for an accelerator")
+    parser.add_argument("--train", action="store_true", help="leave shipping and measuring to a later call")
+    asked = parser.parse_args()
+    if asked.accelerator:
+        recipe = dataclasses.replace(recipe, **recipe.accelerator)
+    if asked.train:
+        train(recipe, asked.runs, on_epoch=print)
+    else:
+        print(publish(recipe, asked.runs, on_epoch=print))

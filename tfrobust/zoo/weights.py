@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfrobust import checks
-from tfrobust.files import sha256, write_atomically
+from tfrobust.files import sha256, write_arrays
 
 
 def save(model, path):
@@ -15,13 +15,8 @@ def save(model, path):
     arrays = {weight.path: np.asarray(weight).astype("float16") for weight in model.weights}
     overflow = sorted(name for name, array in arrays.items() if not np.isfinite(array).all())
     checks.require(not overflow, "weights must be finite and fit float16.", weights=overflow)
-    write_atomically(path, lambda temporary: _write(temporary, arrays))
+    write_arrays(path, arrays)
     return sha256(path), path.stat().st_size
-
-
-def _write(path, arrays):
-    with open(path, "wb") as file:  # a name would get a second suffix
-        np.savez_compressed(file, **arrays)
 
 
 def verify(path, expected_sha256):

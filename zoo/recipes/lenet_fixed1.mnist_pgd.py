@@ -13,7 +13,7 @@ RECIPE = Recipe(
         warmup_epochs=1,
         ramp_epochs=2,
     ),
-    epochs=4,
+    epochs=10,
     learning_rate=1e-3,
     n=2000,
     transfer_from="lenet.mnist_pgd",

@@ -5,6 +5,7 @@ from tfrobust.training import AdversarialTraining, WeightDecay
 from tfrobust.zoo.recipe import Recipe, main
 
 # Optimizer, rate, decay, epochs and schedule are the paper's; the half of clean images is our reading.
+# The settings for an accelerator are a plan: none was at hand yet.
 RECIPE = Recipe(
     name="resnet34_sqa.cifar10_fgsm",
     data="cifar10",
@@ -13,6 +14,15 @@ RECIPE = Recipe(
     optimizer="sgd",
     learning_rate=0.1,
     schedule="two_steps",
+    accelerator={
+        "epochs": 30,
+        "batch_size": 256,
+        "learning_rate": 0.2,
+        "schedule": "one_cycle",
+        "crop": 4,
+        "flip": True,
+        "precision": "mixed_bfloat16",
+    },
     eps=8 / 255,
     transfer_from="resnet18.cifar10_pgd",
     n=1000,

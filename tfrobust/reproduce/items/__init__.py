@@ -5,6 +5,7 @@ from tfrobust.reproduce.items.base import Item, Row
 
 ITEMS = {
     "dqa/table1": dqa.TABLE_1,
+    "dqa/table2": dqa.TABLE_2,
     "sqa/table1": sqa.TABLE_1,
     "sqa/table4": sqa.TABLE_4,
     "sqa/figure1": sqa.FIGURE_1,
