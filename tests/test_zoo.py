@@ -48,6 +48,7 @@ SHIPPED = {
     "mlp.mnist_clean",
     "mlp.mnist_deep_defense",
     "mlp.mnist_parseval",
+    "resnet18x16_dqa2.cifar10_fgsm",
 }
 needs_mnist = pytest.mark.skipif(not data.is_available("mnist"), reason="needs MNIST")
 
@@ -66,7 +67,7 @@ def test_the_zoo_ships_the_entries_that_it_names():
 def test_every_entry_loads_from_what_is_shipped(name):
     model = zoo.load(name)
     assert model.name == manifest.resolve(name).model
-    logits = np.asarray(model(np.zeros((2, 28, 28, 1), "float32")))
+    logits = np.asarray(model(np.zeros((2, *model.input_shape[1:]), "float32")))
     assert logits.shape == (2, 10) and np.isfinite(logits).all()
 
 
