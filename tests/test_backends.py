@@ -69,6 +69,23 @@ def test_a_suite_runs_the_same_attacks_and_finds_the_same_worst_case(both):
     assert abs(float(both[1]["worst"]) - float(both[0]["worst"])) <= 1 / 40
 
 
+UNCERTAIN = """
+import numpy as np
+from tfrobust import architectures, evaluation
+model, x = architectures.build("mlp_mcd"), np.full((3, 28, 28, 1), 0.5, "float32")
+states = [np.asarray(variable) for variable in model.variables]
+first, again, other = (evaluation.uncertainty(model, x, passes=8, seed=seed) for seed in (1, 1, 2))
+assert (first.variance > 0).all() and np.array_equal(first.summed, again.summed)
+assert not np.array_equal(first.summed, other.summed)
+assert all(np.array_equal(old, np.asarray(new)) for old, new in zip(states, model.variables, strict=True))
+print("seeded")
+"""
+
+
+def test_uncertainty_draws_from_its_seed_and_leaves_the_model_s_state():
+    assert run(UNCERTAIN).endswith("seeded\n")
+
+
 PARALLEL = """
 import keras, jax, numpy as np
 assert len(jax.devices()) == 2

@@ -29,6 +29,7 @@ WEIGHT = {None: 4, "float16": 2, "dynamic": 1, "int8": 1, "int8x16": 1, "packed"
 # in (its kernel; of integers its bias too) a scale (4) and a zero point (8). int8x16 keeps a kernel's range (8) too.
 CHANNEL = {None: 4, "float16": 2, "dynamic": 4 + 12, "int8": 4 + 24, "int8x16": 8 + 24 + 8, "packed": 4 + 12}
 TENSOR, FILE = 220, 1024  # bytes that describe a tensor and the operation that makes it, and what a file needs besides
+COMPARED = 64  # bytes of each of the two tensors more by which int8x16 brings the sides of a comparison to one scale
 SMALLEST_DYNAMIC = 1024  # weights; the converter leaves smaller kernels float
 
 
@@ -164,16 +165,13 @@ def most_bytes(name, quantize):
     """Kernels at their bits, what stands beside each channel, and a description of each tensor.
 
     A DQA3 activation is 7 steps of a staircase, each of them operations and tensors: their description is its size.
-    Integers of unlike scales are brought to one by operations of their own before they are added.
     """
     layers = [layer for layer in material(name)[0].layers if getattr(layer, "kernel", None) is not None]
     kernels = sum(kernel_bytes(layer, quantize) for layer in layers)
     kernels += table_bytes(layers) if quantize == "packed" else 0
     channels = sum(layer.kernel.shape[-1] for layer in layers)
-    described = tensors(name, None)
-    if quantize in ("int8", "int8x16"):
-        described = max(described, tensors(name, quantize))
-    return kernels + CHANNEL[quantize] * channels + TENSOR * described + FILE
+    compared = COMPARED * (tensors(name, "int8x16") - tensors(name, None)) if quantize == "int8x16" else 0
+    return kernels + CHANNEL[quantize] * channels + TENSOR * tensors(name, None) + compared + FILE
 
 
 @pytest.mark.parametrize("quantize", QUANTIZE)

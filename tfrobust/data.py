@@ -177,8 +177,8 @@ def archive(name, folder):
 
     Example:
         >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
-        ...     archive("mnist", folder)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = archive("mnist", folder) if is_available("mnist") else None
 
     Reference:
         numpy's format of arrays, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.

@@ -63,8 +63,7 @@ def uncertainty(model, x, passes=50, seed=0):
     """
     x = checks.images(x, Bounds(0.0, 1.0))
     checks.count(passes, "passes")
-    is_compiled = isinstance(model, keras.Model) and keras.backend.backend() == "tensorflow"
-    sample = _compiled_passes(model) if is_compiled else _called_passes(model)
+    sample = _passes_of(model) if isinstance(model, keras.Model) else _called_passes(model)
     parts = []
     for start in range(0, len(x), IMAGES_AT_ONCE):
         chunk = x[start : start + IMAGES_AT_ONCE]
@@ -83,6 +82,22 @@ def _estimate(logits, images):
 def _called_passes(model):
     """All passes of a callable, one after the other."""
     return lambda x, passes, key: np.stack([np.asarray(model(x)) for _ in range(passes)])
+
+
+def _passes_of(model):
+    """All passes of a Keras model, which draw from a seed."""
+    return _compiled_passes(model) if keras.backend.backend() == "tensorflow" else _drawn_passes(model)
+
+
+def _drawn_passes(model):
+    """All passes, one after the other, on any backend."""
+
+    def sample(x, passes, key):
+        generator = keras.random.SeedGenerator(int(np.random.SeedSequence(key).generate_state(1)[0] >> 1))
+        with layers.noise_source(lambda shape, _: keras.random.uniform(shape, seed=generator)):
+            return np.stack([ops.convert_to_numpy(model(x)) for _ in range(passes)])
+
+    return sample
 
 
 def _compiled_passes(model):

@@ -66,8 +66,9 @@ class AbstractDefense:
         return clean_examples(x, y)
 
     def attacked(self, victim, x, y, rng, strength):
-        """Examples of a step that attacks at `strength`; may become part of a compiled graph."""
-        raise NotImplementedError
+        """Examples of a step that attacks at `strength`, which a defense without attack never does; may be compiled."""
+        del victim, rng, strength
+        return self.unattacked(x, y)
 
     def objective(self, model, examples):
         """`(loss to be minimised, logits of the examples)`; becomes part of a compiled graph."""

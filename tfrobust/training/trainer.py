@@ -118,15 +118,8 @@ def fit(
     run = compile_run(model, update, begun, surrogate, batches, victim)
 
     settings = f"{epochs=} {batch_size=} {optimizer=} {learning_rate=} {schedule=} {surrogate=} {seed=}"
-    precision = model.dtype_policy.name
     rare = {"ema": ema, "crop": crop or None, "flip": flip or None}
-    rare |= {"precision": None if precision == "float32" else precision}
-    identity = {
-        "data": f"{data.name} {data.split} {len(data)}",
-        "defense": repr(defense),
-        "settings": " ".join([settings, *(f"{name}={value}" for name, value in rare.items() if value is not None)]),
-        "variables": [list(variable.shape) for variable in model.variables],
-    }
+    identity = _identity(model, data, defense, settings, rare)
     state = {"step": 0, "loss": 0.0, "right": 0.0, "seconds": 0.0, "history": []}
     if folder is not None:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
@@ -166,6 +159,18 @@ def _check(epochs, batch_size, optimizer, ema, crop):
     checks.one_of(optimizer, "optimizer", OPTIMIZERS)
     checks.count(crop, "crop", 0)
     checks.require(ema is None or 0 <= ema < 1, "ema must lie in [0, 1).", ema=ema)
+
+
+def _identity(model, data, defense, settings, rare):
+    """What two runs must share for one to go on with the other's checkpoint; of `rare`, what is not None counts."""
+    precision = model.dtype_policy.name
+    rare = rare | {"precision": None if precision == "float32" else precision}
+    return {
+        "data": f"{data.name} {data.split} {len(data)}",
+        "defense": repr(defense),
+        "settings": " ".join([settings, *(f"{name}={value}" for name, value in rare.items() if value is not None)]),
+        "variables": [list(variable.shape) for variable in model.variables],
+    }
 
 
 def _victim(model, data, defense):
