@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from tfrobust import architectures, attacks, cli, data, reproduce, zoo
-from tfrobust.reproduce import Item, Row, items, measures
+from tfrobust import architectures, attacks, cli, data, losses, reproduce, zoo
+from tfrobust.reproduce import Item, Row, black_box, items, measures
 
 pytestmark = pytest.mark.tensorflow
 
@@ -96,8 +96,46 @@ def test_the_reference_budget_is_the_one_at_which_fgsm_halves_the_defended_netwo
     figures = both["Net, Deep Defense"]
     assert figures["1.0 eps_ref"] <= 50 < figures["0.2 eps_ref"] <= figures["clean"] and figures["rho_2"] > 0
     assert set(both["Other, Reference"]) == {"clean", "rho_2"}  # without its defended network there is no budget
-    distances = measures.deep_defense_distances({"a": defended}, test.pixels(), test.labels)["a"]
+    distances = measures.deep_defense_distances(0.1)({"a": defended}, test.pixels(), test.labels)["a"]
     assert (
         set(distances) == set(reproduce.ITEMS["dd/supplement2"].columns)
         and distances["L2 C&W"] <= 1.1 * distances["L2 DeepFool"]
     )
+
+
+def test_least_distance_attacks_count_images_that_were_right(monkeypatch):
+    model, test = zoo.load("lenet_dqa2.digits_pgd"), data.load("digits", "test", 40)
+    x, y = test.pixels(), test.labels
+    right = np.asarray(model(x)).argmax(-1) == y
+    found = attacks.DeepFool()(model, x[right][:20], y[right][:20])
+    figures = black_box.least_distance(attacks.DeepFool(), n=20)({"a": model}, x, y)["a"]
+    assert figures["clean"] == pytest.approx(100 * right.mean())
+    assert figures["success"] == pytest.approx(100 * found.success.mean()) and figures["success"] > 90
+    assert figures["L2"] == pytest.approx(found.distance[found.success].mean())
+    beyond_reach = attacks.DeepFool(eps=1e-6)
+    assert set(black_box.least_distance(beyond_reach)({"a": model}, x, y)["a"]) == {"clean", "success"}
+
+
+def test_substitutes_are_trained_once_and_what_fools_them_is_shown_to_the_networks(monkeypatch):
+    trained, fit = [], black_box.training.fit
+
+    def remembered(model, *args, **kwargs):
+        trained.append(model)
+        return fit(model, *args, **kwargs)
+
+    monkeypatch.setattr(black_box.training, "fit", remembered)
+    test, networks = data.load("digits", "test", 60), {"a by mlp": "mlp", "b by mlp": "mlp"}
+    x, y, victim = test.pixels(), test.labels, zoo.load("lenet_dqa2.digits_pgd")
+    measure = black_box.substitutes(attacks.FGSM(eps=0.2), networks, "digits", epochs=8)
+    found = measure(dict.fromkeys(networks, victim), x, y)
+    (substitute,) = trained
+    assert found["a by mlp"] == found["b by mlp"] and found["a by mlp"]["substitute"] > 70
+    slope = attacks.Victim(substitute, x[:4]).gradient(losses.cross_entropy, x, y)
+    images = np.clip(x + 0.2 * np.sign(slope), 0, 1)
+    for column, model, seen in (
+        ("clean", victim, x),
+        ("attacked", victim, images),
+        ("substitute", substitute, x),
+        ("substitute attacked", substitute, images),
+    ):
+        assert found["a by mlp"][column] == pytest.approx(100 * (np.asarray(model(seen)).argmax(-1) == y).mean())

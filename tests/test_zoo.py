@@ -34,6 +34,7 @@ SHIPPED = {
     "lenet_dqa2.digits_pgd",
     "lenet_dqa2.mnist_pgd",
     "lenet_dqa3.mnist_pgd",
+    "lenet_fixed1.mnist_pgd",
     "lenet_fixed2.mnist_pgd",
     "lenet_fixed3.mnist_pgd",
     "lenet_in1_dqa2.mnist_apgd",

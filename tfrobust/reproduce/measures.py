@@ -126,22 +126,29 @@ def deep_defense(models, x, y):
     return figures
 
 
-def deep_defense_distances(models, x, y):
-    """Least distances by three attacks, accuracy under PGD at 0.1, similarity of DeepFool's images."""
-    return {label: _distances(model, x, y) for label, model in models.items()}
+def deep_defense_distances(eps):
+    """Least distances by three attacks, accuracy under PGD-40, similarity of DeepFool's images.
+
+    Args:
+        eps: PGD's budget; it takes steps of a tenth.
+
+    Returns:
+        A function `({label: model}, images, labels) -> {label: {column: figure}}`.
+    """
+    pgd = attacks.PGD(eps=eps, eps_iter=eps / 10, nb_iter=40)
+    return lambda models, x, y: {label: _distances(model, pgd, x, y) for label, model in models.items()}
 
 
-def _distances(model, x, y):
+def _distances(model, pgd, x, y):
     few = slice(0, max(1, len(x) // 10))
     nearest = attacks.DeepFool()(model, x, y)
     least = evaluation.least_fgsm_eps(model, x, y)
     reached = np.isfinite(least)
-    pgd = attacks.PGD(eps=0.1, eps_iter=0.01, nb_iter=40)
     return {
         "L2 DeepFool": float(nearest.distance.mean()),
         "rho_inf FGSM": float(np.mean(least[reached] / x[reached].max(axis=(1, 2, 3)))),
         "L2 C&W": float(attacks.CarliniWagnerL2()(model, x[few], y[few]).distance.mean()),
-        "PGD 0.1": 100 * float(1 - pgd(model, x, y).success.mean()),
+        f"PGD {pgd.eps:g}": 100 * float(1 - pgd(model, x, y).success.mean()),
         "PASS": evaluation.perceptual_similarity(x, nearest.x_adv),
     }
 
