@@ -1,4 +1,4 @@
-# Two commands set everything up on a machine with Python 3.10 or newer: `make demo` and `make test`.
+# Two commands set everything up on a machine with Python 3.10 or newer: `make demo` and `make test` (`make test-all` adds the slow tests).
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Two processes: much of a test's time is one thread's, building graphs.
 PARALLEL := -n 2 --dist worksteal
 
-.PHONY: install demo test lint benchmarks notebooks clean
+.PHONY: install demo test test-all lint benchmarks notebooks clean
 
 install: $(VENV)/.installed
 
@@ -23,12 +23,14 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The second run holds what has no backend of its own to the same tables on Keras's JAX backend.
-test: lint
-	$(BIN)/python -m pytest $(PARALLEL)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL) tests/test_quantizers.py tests/test_layers.py \
-	  tests/test_architectures.py tests/test_architecture_sizes.py tests/test_large_architectures.py \
-	  tests/test_surgery.py tests/test_summary.py tests/test_norms_losses.py tests/test_training.py tests/test_free_training.py
+# What has no backend of its own is held to the same tables on Keras's JAX backend.
+ON_JAX := test_quantizers test_layers test_architectures test_architecture_sizes test_large_architectures test_surgery \
+  test_summary test_norms_losses test_training test_free_training test_deep_defense
+
+test: MARKED := -m "not slow"
+test test-all: lint
+	$(BIN)/python -m pytest $(PARALLEL) $(MARKED)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL) $(MARKED) $(ON_JAX:%=tests/%.py)
 
 benchmarks: install
 	$(BIN)/python benchmarks/steps.py

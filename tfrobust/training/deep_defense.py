@@ -2,10 +2,10 @@
 
 import dataclasses
 
-import keras
 from keras import ops
 
 from tfrobust import checks
+from tfrobust.training import perturbation
 from tfrobust.training.defenses import AbstractAddition
 from tfrobust.training.penalties import with_kernels
 
@@ -62,29 +62,16 @@ class DeepDefense(AbstractAddition):
         if self.layers is None:
             return loss + self.weight * self.penalty(model, examples), logits
         weights = [weight for layer in with_kernels(model, self.layers) for weight in layer.trainable_variables]
-        penalty, gradients = _perturbation().value_and_gradients(lambda: self.penalty(model, examples), weights)
+        penalty, gradients = perturbation.value_and_gradients(model, lambda: self.penalty(model, examples), weights)
         return loss + self.weight * _moving(weights, penalty, gradients), logits
 
     def penalty(self, model, examples):
         """`sum_i w_i R_i`."""
-        x, y = ops.convert_to_tensor(examples.images), ops.cast(examples.labels, "int64")
-        deepfool, l2 = _perturbation().deepfool, _perturbation().l2
-        delta, right = deepfool(model, x, y, self.max_iter, self.overshoot, self.n_candidates)
-        r = ops.minimum(l2(delta) / l2(x), FARTHEST)
+        x, y = map(ops.convert_to_tensor, examples[:2])
+        delta, right = perturbation.deepfool(model, x, y, self.max_iter, self.overshoot, self.n_candidates)
+        r = ops.minimum(perturbation.l2(delta) / perturbation.l2(x), FARTHEST)
         risks = ops.where(right, ops.exp(-self.right_scale * r), ops.exp(self.wrong_scale * r))
         return ops.sum(examples.weights * risks)
-
-
-def _perturbation():
-    """The module that needs TensorFlow."""
-    checks.require(
-        keras.backend.backend() == "tensorflow",
-        "DeepDefense needs Keras's TensorFlow backend.",
-        backend=keras.backend.backend(),
-    )
-    from tfrobust.training import perturbation
-
-    return perturbation
 
 
 def _moving(weights, value, gradients):

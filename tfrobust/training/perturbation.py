@@ -1,20 +1,24 @@
 """DeepFool's perturbation as a function of the weights, which can be differentiated."""
 
-import tensorflow as tf
+import keras
+from keras import ops
+
+if keras.backend.backend() == "jax":
+    from tfrobust.training import perturbation_jax as backend
+else:
+    from tfrobust.training import perturbation_tensorflow as backend
 
 TINY = 1e-12  # keeps a division by the size of a vanished gradient finite, and a root differentiable
 
 
 def l2(x):
     """Euclidean norm of each image, `[batch]`, with a gradient also at 0."""
-    return tf.sqrt(tf.maximum(tf.reduce_sum(tf.square(x), axis=(1, 2, 3)), TINY))
+    return ops.sqrt(ops.maximum(ops.sum(ops.square(x), axis=(1, 2, 3)), TINY))
 
 
-def value_and_gradients(function, weights):
-    """`function()` and its gradients by `weights`, zero for those that it does not depend on."""
-    with tf.GradientTape() as tape:
-        value = function()
-    return value, tape.gradient(value, weights, unconnected_gradients="zero")
+def value_and_gradients(model, function, weights):
+    """`function()` and its gradients by `weights` of `model`, zero for those that it does not depend on."""
+    return backend.value_and_gradients(model, function, weights)
 
 
 def deepfool(model, x, y, max_iter=5, overshoot=0.02, n_candidates=10):
@@ -31,7 +35,7 @@ def deepfool(model, x, y, max_iter=5, overshoot=0.02, n_candidates=10):
     Args:
         model: `keras.Model` from images to logits.
         x: images, tensor `[batch, height, width, channels]`.
-        y: labels, int64 tensor `[batch]`.
+        y: labels, integer tensor `[batch]`.
         max_iter: most steps.
         overshoot: share of the whole perturbation by which the boundary is overstepped.
         n_candidates: classes that are considered, the likeliest at the clean image and its label included.
@@ -42,57 +46,47 @@ def deepfool(model, x, y, max_iter=5, overshoot=0.02, n_candidates=10):
     Example:
         >>> from tfrobust import architectures
         >>> model = architectures.build("mlp", input_shape=(4, 4, 1))
-        >>> images = tf.random.stateless_uniform((2, 4, 4, 1), seed=(0, 0))
-        >>> delta, _ = deepfool(model, images, tf.constant([3, 3], tf.int64), max_iter=20)
-        >>> bool(tf.reduce_all(tf.argmax(model(images + delta), -1) != tf.argmax(model(images), -1)))
+        >>> images = keras.random.uniform((2, 4, 4, 1), seed=0)
+        >>> delta, _ = deepfool(model, images, ops.array([3, 3]), max_iter=20)
+        >>> bool(ops.all(ops.argmax(model(images + delta), -1) != ops.argmax(model(images), -1)))
         True
 
     Reference:
         Z. Yan, Y. Guo, C. Zhang, "Deep Defense: Training DNNs with Improved Adversarial Robustness", NeurIPS 2018; S.
         Moosavi-Dezfooli, A. Fawzi, P. Frossard, "DeepFool", CVPR 2016.
     """
-    logits = model(x, training=False)
-    right = tf.argmax(logits, -1) == y
-    rest = tf.where(tf.one_hot(y, logits.shape[-1]) > 0, -float("inf"), logits)
-    candidates = tf.math.top_k(rest, min(n_candidates, logits.shape[-1]) - 1).indices
-    path = _path(model, (x, tf.zeros_like(x), y, right, candidates), max_iter, 1 + overshoot)
+    logits, y = model(x, training=False), ops.cast(y, "int32")
+    right = _decision(logits) == y
+    rest = ops.where(ops.one_hot(y, logits.shape[-1], dtype=bool), -float("inf"), logits)
+    _, candidates = ops.top_k(rest, min(n_candidates, logits.shape[-1]) - 1)
+    images = x, ops.zeros_like(x), y, right, candidates
+    path = backend.path(_step, _is_changed, model, images, max_iter, 1 + overshoot)
     return (1 + overshoot) * path, right
 
 
-def _path(model, images, max_iter, factor):
-    """The sum of the steps of `images`, a tuple of tensors with one row per image."""
-    x, path, y, right, candidates = images
-    path = path + _step(model, x + factor * path, y, right, candidates)
-    if max_iter == 1:
-        return path
-    is_changed = (tf.argmax(model(x + factor * path, training=False), -1) == y) != right
-    groups = tf.cast(is_changed, tf.int32)
-    images = (x, path, y, right, candidates)
-    going_on, done = zip(*(tf.dynamic_partition(values, groups, 2) for values in images), strict=True)
-    rows = tf.dynamic_partition(tf.range(tf.size(y)), groups, 2)
-    # The condition is needed, not only quick: a compiled convolution refuses an empty batch.
-    is_left = tf.size(rows[0]) > 0
-    path = tf.cond(is_left, lambda: _path(model, going_on, max_iter - 1, factor), lambda: going_on[1])
-    return tf.dynamic_stitch(rows, [path, done[1]])
+def _decision(logits):
+    return ops.cast(ops.argmax(logits, -1), "int32")
+
+
+def _is_changed(model, x, y, right):
+    """Whether the decision at `x` is another than that of the image it came from."""
+    return (_decision(model(x, training=False)) == y) != right
 
 
 def _step(model, x, y, right, candidates):
     """The step of each image onto the boundary that it is led to, made linear at `x`."""
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(x)
-        logits = model(x, training=False)
+    logits, pull_back = backend.pull_back(lambda x: model(x, training=False), x)
     classes = logits.shape[-1]
 
     def boundary(source, target):
         """`z_target - z_source` and its gradient."""
-        sides = tf.one_hot(target, classes, dtype=logits.dtype) - tf.one_hot(source, classes, dtype=logits.dtype)
-        return tf.reduce_sum(sides * logits, -1), tape.gradient(logits, x, output_gradients=sides)
+        sides = ops.one_hot(target, classes, dtype=logits.dtype) - ops.one_hot(source, classes, dtype=logits.dtype)
+        return ops.sum(sides * logits, -1), pull_back(sides)
 
-    distances = [-value / l2(gradient) for value, gradient in (boundary(y, c) for c in tf.unstack(candidates, axis=1))]
-    nearest = tf.gather(candidates, tf.argmin(tf.stack(distances, 1), 1), batch_dims=1)
-    decided = tf.argmax(logits, -1)
-    value, gradient = boundary(tf.where(right, y, decided), tf.where(right, tf.cast(nearest, tf.int64), y))
+    distances = [-value / l2(gradient) for value, gradient in (boundary(y, c) for c in ops.unstack(candidates, axis=1))]
+    nearest = ops.take_along_axis(candidates, ops.argmin(ops.stack(distances, 1), 1)[:, None], axis=1)[:, 0]
+    value, gradient = boundary(ops.where(right, y, _decision(logits)), ops.where(right, nearest, y))
     size = l2(gradient)
     # Where the gradient has all but vanished the linear distance means nothing: no step is longer than the image.
-    length = tf.minimum(-value / size, l2(x))
+    length = ops.minimum(-value / size, l2(x))
     return gradient * (length / size)[:, None, None, None]

@@ -13,6 +13,7 @@ RECIPE = Recipe(
     optimizer="sgd",
     learning_rate=0.01,
     crop=4,
+    accelerator={"epochs": 60, "batch_size": 250, "learning_rate": 0.025, "precision": "mixed_bfloat16"},
     eps=8 / 255,
     paper={
         "clean": 79.74,

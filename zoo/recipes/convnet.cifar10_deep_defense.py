@@ -13,6 +13,7 @@ RECIPE = Recipe(
     learning_rate=5e-4,
     schedule="halved",
     start="convnet.cifar10_clean",
+    accelerator={"epochs": 10, "batch_size": 250, "learning_rate": 2.5e-3},
     eps=8 / 255,
     transfer_from="convnet.cifar10_clean",
     paper={
