@@ -10,7 +10,7 @@ from tfrobust import layers
 SUBMODULES = ("architectures", "attacks", "data", "evaluation", "export", "quantizers", "training", "zoo")
 VERBS = {"evaluate": "evaluation", "quantize": "layers", "summary": "layers"}
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 __all__ = [*VERBS, "layers", *SUBMODULES]
 
 
