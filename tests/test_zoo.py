@@ -21,6 +21,7 @@ pytestmark = pytest.mark.tensorflow
 
 NAMES = [name for name, entry in manifest.read().items() if entry.is_trained]
 SHIPPED = {
+    "cnn_large.mnist_fgsm",
     "cnn_large_sqa.mnist_fgsm",
     "cnn_small.mnist_fgsm",
     "cnn_small_sqa.mnist_fgsm",
