@@ -90,7 +90,7 @@ def test_without_weights_a_fresh_network_is_built():
     [
         ("lenet_dqa", "lenet_dqa3 or lenet_dqa2 or lenet_dqa1"),
         ("resnet_dqa2", "resnet18_dqa2 or lenet_dqa2 or resnet18_dqa3"),
-        ("lenet_dqa2.cifar", "lenet_dqa2 or resnet18_dqa2.cifar10_pgd or lenet_dqa3"),
+        ("lenet_dqa2.cifar", "lenet_dqa2 or resnet18_dqa2.cifar10_pgd or resnet18_dqa2.cifar10_fgsm"),
     ],
 )
 def test_unknown_names_are_refused_with_near_ones(name, near):
