@@ -31,6 +31,7 @@ WEIGHT = {None: 4, "float16": 2, "dynamic": 1, "int8": 1, "int8x16": 1, "packed"
 # in (its kernel; of integers its bias too) a scale (4) and a zero point (8). int8x16 keeps a kernel's range (8) too.
 CHANNEL = {None: 4, "float16": 2, "dynamic": 4 + 12, "int8": 4 + 24, "int8x16": 8 + 24 + 8, "packed": 4 + 12}
 TENSOR, FILE = 220, 1024  # bytes that describe a tensor and the operation that makes it, and what a file needs besides
+RANGE = 24  # bytes of the least and the greatest value of an activation, which int8x16 keeps too
 COMPARED = 64  # bytes of each of the two tensors more by which int8x16 brings the sides of a comparison to one scale
 SMALLEST_DYNAMIC = 1024  # weights; the converter leaves smaller kernels float
 
@@ -106,6 +107,14 @@ def unsteady(name):
     return share if share > POINT else 0.0
 
 
+@functools.cache
+def decided(name):
+    """Whether the two highest logits of each image lie further apart than a step of int8 logits."""
+    model, x, _ = material(name)
+    logits = np.sort(np.asarray(attacks.Victim(model, x[:4]).logits(x)))
+    return logits[:, -1] - logits[:, -2] > np.ptp(logits) / 255
+
+
 def near(name):
     """What two accuracies may differ by: where labels are unsteady three standard errors, as each may go either way."""
     return max(POINT, 3 * (unsteady(name) / len(clean(name))) ** 0.5)
@@ -173,8 +182,11 @@ def most_bytes(name, quantize):
     kernels = sum(kernel_bytes(layer, quantize) for layer in layers)
     kernels += table_bytes(layers) if quantize == "packed" else 0
     channels = sum(layer.kernel.shape[-1] for layer in layers)
-    compared = COMPARED * (tensors(name, "int8x16") - tensors(name, None)) if quantize == "int8x16" else 0
-    return kernels + CHANNEL[quantize] * channels + TENSOR * tensors(name, None) + compared + FILE
+    widened = 2 * len(layers) if quantize == "float16" else 0  # a kernel and a bias become float32 again
+    kept = 0
+    if quantize == "int8x16":
+        kept = RANGE * tensors(name, None) + COMPARED * (tensors(name, "int8x16") - tensors(name, None))
+    return kernels + CHANNEL[quantize] * channels + TENSOR * (tensors(name, None) + widened) + kept + FILE
 
 
 @pytest.mark.parametrize("quantize", QUANTIZE)
@@ -191,6 +203,8 @@ def test_every_entry_in_every_mode_is_what_keras_is_or_is_refused_with_the_reaso
     assert file.size <= most_bytes(name, quantize)
     assert abs((found == y).mean() - (expected == y).mean()) <= near(name)
     (ours, _), (theirs, is_sure) = usual(found), usual(expected)
+    if quantize == "int8" and threat(name)[0] == "cifar10":  # many images there lie at a boundary
+        is_sure = is_sure & decided(name)
     assert (ours != theirs)[is_sure].mean() <= unsteady(name) + near(name)
 
 
