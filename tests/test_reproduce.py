@@ -103,7 +103,7 @@ def test_the_reference_budget_is_the_one_at_which_fgsm_halves_the_defended_netwo
     )
 
 
-def test_least_distance_attacks_count_images_that_were_right(monkeypatch):
+def test_least_distance_attacks_count_images_that_were_right():
     model, test = zoo.load("lenet_dqa2.digits_pgd"), data.load("digits", "test", 40)
     x, y = test.pixels(), test.labels
     right = np.asarray(model(x)).argmax(-1) == y

@@ -83,7 +83,7 @@ def evaluate(
     plan = suites.get(suite, threat, model, sources)
     key = ledgers.key_of(model, x, y, plan.attacks, batch_size)
     ledger = ledgers.Ledger.open(state, key, len(plan.attacks), len(x))
-    right = _clean(victim, x, y, batch_size)
+    right = which_right(victim, x, y, batch_size)
     clean = Accuracy.of("clean", right, seconds=clock.spent())
     run = _Run(model, x, y, right, plan, ledger, clock, batch_size, show_progress)
     sizes = [min(n_costly, len(x)) if attack.cost(victim.eot) > COSTLY else len(x) for attack in plan.attacks]
@@ -212,7 +212,7 @@ def _is_within(threat, limit):
     return threat.norm == limit.norm and threat.eps <= limit.eps * (1 + 1e-9)
 
 
-def _clean(victim, x, y, batch_size):
-    """Which images are classified rightly."""
+def which_right(victim, x, y, batch_size=128):
+    """Which images are classified rightly, a batch at a time."""
     starts = range(0, len(x), batch_size)
     return np.concatenate([victim.decide(x[i : i + batch_size]) == y[i : i + batch_size] for i in starts])

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from tfrobust import architectures, data as datasets, training
-from tfrobust.attacks import Victim
+from tfrobust.reproduce.measures import right
 from tfrobust.reproduce.monte_carlo import attacked
 
 SEED = 0  # of the substitute's weights and of the order in which it sees its images
@@ -24,9 +24,9 @@ def least_distance(attack, n=None):
     """
 
     def one(model, x, y):
-        right = _decisions(model, x) == y
-        found = attack(model, x[right][:n], y[right][:n])
-        figures = {"clean": _percent(right), "success": _percent(found.success)}
+        is_right = right(model, x, y)
+        found = attack(model, x[is_right][:n], y[is_right][:n])
+        figures = {"clean": _percent(is_right), "success": _percent(found.success)}
         return figures | ({"L2": float(found.distance[found.success].mean())} if found.success.any() else {})
 
     return lambda models, x, y: {label: one(model, x, y) for label, model in models.items()}
@@ -52,8 +52,8 @@ def substitutes(attack, networks, data, n=None, epochs=10):
         figures = {}
         for label, model in models.items():
             images, of_substitute = made[networks[label]]
-            under = {"attacked": _percent(_decisions(model, images) == y)}
-            figures[label] = {"clean": _percent(_decisions(model, x) == y)} | of_substitute | under
+            ours = {column: _percent(right(model, seen, y)) for column, seen in (("clean", x), ("attacked", images))}
+            figures[label] = ours | of_substitute
         return figures
 
     def against(name, x, y):
@@ -64,13 +64,9 @@ def substitutes(attack, networks, data, n=None, epochs=10):
         training.fit(network, datasets.load(data, "train", n), show_progress=False, **settings)
         images = attacked(attack, network, x, y)
         seen = {"substitute": x, "substitute attacked": images}
-        return images, {column: _percent(_decisions(network, images) == y) for column, images in seen.items()}
+        return images, {column: _percent(right(network, images, y)) for column, images in seen.items()}
 
     return measure
-
-
-def _decisions(model, x):
-    return Victim(model, x[:4]).decide(x)
 
 
 def _percent(of):

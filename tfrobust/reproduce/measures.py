@@ -9,6 +9,7 @@ import numpy as np
 
 from tfrobust import attacks, data as datasets, evaluation, layers, training
 from tfrobust.attacks import Victim
+from tfrobust.evaluation.evaluate import which_right
 from tfrobust.training.step import compile_step
 
 
@@ -114,7 +115,7 @@ def _rounded(model, place):
 
 def deep_defense(models, x, y):
     """Clean accuracy, rho_2 under DeepFool, accuracy under FGSM at shares of each network's eps_ref."""
-    figures = {label: {"clean": _right(model, x, y)} for label, model in models.items()}
+    figures = {label: {"clean": 100 * float(right(model, x, y).mean())} for label, model in models.items()}
     for label, model in models.items():
         figures[label]["rho_2"] = evaluation.relative_distance(x, attacks.DeepFool()(model, x, y).x_adv)
         defended = models.get(f"{label.split(',')[0]}, Deep Defense")
@@ -153,5 +154,6 @@ def _distances(model, pgd, x, y):
     }
 
 
-def _right(model, x, y):
-    return 100 * float((np.asarray(model(x)).argmax(-1) == y).mean())
+def right(model, x, y):
+    """Which images a model gets right, `[n]`; a random one in most of its passes."""
+    return which_right(Victim(model, x[:4]), x, y)

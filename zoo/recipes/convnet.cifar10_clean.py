@@ -4,6 +4,7 @@ from tfrobust.training import Standard, WeightDecay
 from tfrobust.zoo.recipe import Recipe, main
 
 # Momentum and decay are the paper's; rate, epochs and crops are our reading.
+# The settings for an accelerator are a plan: none was at hand yet.
 RECIPE = Recipe(
     name="convnet.cifar10_clean",
     data="cifar10",

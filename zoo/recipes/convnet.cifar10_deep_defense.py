@@ -3,6 +3,7 @@
 from tfrobust.training import DeepDefense, WeightDecay
 from tfrobust.zoo.recipe import Recipe, main
 
+# The settings for an accelerator are a plan: none was at hand yet.
 RECIPE = Recipe(
     name="convnet.cifar10_deep_defense",
     data="cifar10",
