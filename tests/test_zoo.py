@@ -15,7 +15,7 @@ from tfrobust import architectures, data, zoo
 from tfrobust.attacks import FGSM, PGD, ConstantOffset, UniformNoise
 from tfrobust.evaluation import evaluate, masking
 from tfrobust.training import AdversarialTraining
-from tfrobust.zoo import Recipe, facts, manifest, publish, weights
+from tfrobust.zoo import Recipe, facts, manifest, measure, publish, weights
 
 pytestmark = pytest.mark.tensorflow
 
@@ -263,6 +263,15 @@ def test_a_recipe_run_publishes_weights_manifest_and_card(tmp_path):
     assert (card.activation_bits, card.weight_bits, card.clean["n"]) == (2, 32, 20)
     assert len(card.training_log) == 1 and card.training_seconds > 0
     assert zoo.load("mlp_dqa2", zoo=tmp_path / "zoo").count_params() == card.parameters
+
+    # Measured once more, on more images: the weights and what is said of their training stay.
+    shipped = (tmp_path / "zoo" / "weights" / "mlp_dqa2.try.npz").read_bytes()
+    again = measure(dataclasses.replace(recipe, n=30), zoo=tmp_path / "zoo", show_progress=False)
+    assert zoo.card("mlp_dqa2", zoo=tmp_path / "zoo") == again and again.clean["n"] == 30
+    assert (tmp_path / "zoo" / "weights" / "mlp_dqa2.try.npz").read_bytes() == shipped
+    assert (again.training_log, again.training_seconds) == (card.training_log, card.training_seconds)
+    with pytest.raises(ValueError, match="must have been made by this recipe's training settings"):
+        measure(dataclasses.replace(recipe, epochs=2), zoo=tmp_path / "zoo", show_progress=False)
 
 
 @pytest.mark.parametrize(

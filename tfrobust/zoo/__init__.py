@@ -2,6 +2,6 @@
 
 from tfrobust.zoo.cards import Card, read as card
 from tfrobust.zoo.hub import list_models, load, save
-from tfrobust.zoo.recipe import Recipe, enter, publish
+from tfrobust.zoo.recipe import Recipe, enter, measure, publish
 
-__all__ = ["Card", "Recipe", "card", "enter", "list_models", "load", "publish", "save"]
+__all__ = ["Card", "Recipe", "card", "enter", "list_models", "load", "measure", "publish", "save"]

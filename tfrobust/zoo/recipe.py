@@ -23,6 +23,7 @@ MAY_BE_UNUSED = (
     "start",
     "augment",
 )  # cards show these only where a recipe sets them
+OF_TRAINING = ("training_seconds", "trained_on", "training_log")  # what a card says of the run
 PACKAGES = ("tensorflow", "keras", "numpy", "cleverhans", "ai-edge-litert")
 
 
@@ -119,11 +120,29 @@ def publish(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
     for needed in filter(None, (recipe.start, recipe.transfer_from)):
         manifest.trained(needed, zoo)  # before hours of training, not after
     model, history, machine = train(recipe, runs, zoo, show_progress, on_epoch)
-    entry = ship(recipe, model, zoo)
-    filled = _measure(recipe, entry, load(recipe.name, zoo=zoo), zoo, show_progress)
-    filled = dataclasses.replace(filled, **_trained(history, machine))
-    cards.write(filled, zoo)
-    return filled
+    ship(recipe, model, zoo)
+    return _fill(recipe, _trained(history, machine), zoo, show_progress)
+
+
+def measure(recipe, zoo=None, show_progress=None):
+    """Measure what was shipped once more: the same weights, on other images or under attacks that have changed since.
+
+    Args:
+        recipe: the `Recipe` that the weights were made by; `n` and `n_costly` may have changed.
+        zoo: folder of the zoo; None is the package's own.
+        show_progress: see `tfrobust.training.fit`.
+
+    Returns:
+        The new `Card`; what it says of the training run stays.
+
+    Raises:
+        ValueError: the entry has no weights, or they were made by other training settings than the recipe's.
+    """
+    manifest.trained(recipe.name, zoo)
+    card = cards.read(recipe.name, zoo)
+    message = "the weights must have been made by this recipe's training settings; train them anew with `publish`."
+    checks.require(card.recipe == recipe.text(), message, recipe=recipe.text(), card=card.recipe)
+    return _fill(recipe, {name: getattr(card, name) for name in OF_TRAINING}, zoo, show_progress)
 
 
 def enter(recipe, zoo=None):
@@ -178,11 +197,12 @@ def _trained(history, machine):
     """What a card says of the training run."""
     seconds = round(sum(epoch.seconds for epoch in history), 1)
     log = [epoch._asdict() for epoch in history]
-    return {"training_seconds": seconds, "trained_on": machine, "training_log": log}
+    return dict(zip(OF_TRAINING, (seconds, machine, log), strict=True))
 
 
-def _measure(recipe, entry, model, zoo, show_progress):
-    """Evaluate and export the shipped weights; return the filled card."""
+def _fill(recipe, of_training, zoo, show_progress):
+    """Evaluate and export the shipped weights; write and return the card."""
+    model, entry = load(recipe.name, zoo=zoo), manifest.trained(recipe.name, zoo)
     source = load(recipe.transfer_from, zoo=zoo) if recipe.transfer_from else None
     shared = {"source": source, "show_progress": show_progress}
     plain = {"suite": "basic", "n": recipe.n, "n_costly": recipe.n_costly, "examine": False}
@@ -195,9 +215,10 @@ def _measure(recipe, entry, model, zoo, show_progress):
         "adaptive": adaptive.to_dict()["attacks"],
         "worst": worst.to_dict(),
     }
-    return cards.Card(
+    filled = cards.Card(
         **_stated(recipe, model),
         **measured,
+        **of_training,
         weights_bytes=entry.bytes,
         int8=_int8(recipe, model),
         versions={
@@ -205,6 +226,8 @@ def _measure(recipe, entry, model, zoo, show_progress):
             **{package: importlib.metadata.version(package) for package in PACKAGES},
         },
     )
+    cards.write(filled, zoo)
+    return filled
 
 
 def _int8(recipe, model):
@@ -221,15 +244,19 @@ def _int8(recipe, model):
 
 
 def main(recipe):
-    """Run a recipe from the command line, `python zoo/recipes/NAME.py [runs folder] [--accelerator] [--train]`."""
+    """Run a recipe from the command line, `python zoo/recipes/NAME.py [runs] [--accelerator] [--train | --measure]`."""
     parser = argparse.ArgumentParser(description=f"Train, ship and measure {recipe.name}.")
     parser.add_argument("runs", nargs="?", default="runs", help="folder for checkpoints and finished runs")
     parser.add_argument("--accelerator", action="store_true", help="the recipe's settings for an accelerator")
-    parser.add_argument("--train", action="store_true", help="leave shipping and measuring to a later call")
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--train", action="store_true", help="leave shipping and measuring to a later call")
+    parts.add_argument("--measure", action="store_true", help="measure the shipped weights once more, train nothing")
     asked = parser.parse_args()
     if asked.accelerator:
         recipe = dataclasses.replace(recipe, **recipe.accelerator)
     if asked.train:
         train(recipe, asked.runs, on_epoch=print)
+    elif asked.measure:
+        print(measure(recipe))
     else:
         print(publish(recipe, asked.runs, on_epoch=print))

@@ -15,7 +15,6 @@ RECIPE = Recipe(
     ),
     epochs=4,
     learning_rate=1e-3,
-    n=2000,
     transfer_from="lenet.mnist_pgd",
     paper={"clean": 98.53, "PGD-40": 98.53, "FGSM": 97.44, "source": "DQA table 1, 1-bit dynamic"},
 )

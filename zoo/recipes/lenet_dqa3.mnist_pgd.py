@@ -15,7 +15,6 @@ RECIPE = Recipe(
     ),
     epochs=4,
     learning_rate=1e-3,
-    n=2000,
     transfer_from="lenet.mnist_pgd",
     paper={"clean": 99.01, "PGD-40": 98.51, "FGSM": 97.15, "source": "DQA table 1, 3-bit dynamic"},
 )

@@ -15,7 +15,6 @@ RECIPE = Recipe(
     ),
     epochs=10,
     learning_rate=1e-3,
-    n=2000,
     transfer_from="lenet.mnist_pgd",
     paper={"clean": 98.52, "PGD-40": 98.47, "FGSM": 98.48, "source": "DQA table 1, 1-bit fixed"},
 )

@@ -15,7 +15,6 @@ RECIPE = Recipe(
     ),
     epochs=4,
     learning_rate=1e-3,
-    n=2000,
     transfer_from="lenet.mnist_pgd",
     paper={"clean": 98.65, "PGD-40": 98.46, "FGSM": 98.59, "source": "DQA table 1, 2-bit fixed"},
 )
