@@ -18,8 +18,8 @@ RECIPE = Recipe(
     flip=True,
     precision="mixed_bfloat16",
     eps=8 / 255,
-    n=2000,
-    n_costly=300,
+    n=1000,
+    n_costly=200,
     is_default=False,
 )
 
