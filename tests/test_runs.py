@@ -57,3 +57,13 @@ def test_an_accelerator_s_settings_are_asked_for(monkeypatch):
         monkeypatch.setattr(sys, "argv", ["try.py", *arguments])
         main(recipe)
     assert seen == [(1, "runs"), (30, "elsewhere")]
+
+
+def test_a_recipe_s_command_measures_without_training(monkeypatch, capsys):
+    monkeypatch.setattr("tfrobust.zoo.recipe.measure", lambda recipe: f"measured {recipe.name}")
+    monkeypatch.setattr(sys, "argv", ["try.py", "--measure"])
+    main(SHORT)
+    assert capsys.readouterr().out == f"measured {SHORT.name}\n"
+    monkeypatch.setattr(sys, "argv", ["try.py", "--measure", "--train"])
+    with pytest.raises(SystemExit):
+        main(SHORT)
