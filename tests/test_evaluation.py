@@ -96,9 +96,12 @@ def test_the_basic_suite_keeps_to_the_threat_model_and_adds_transfer_for_a_sourc
     assert all(attack.norm == 2 for attack in suites.get("basic", ThreatModel(1.0, 2)).attacks)
 
 
-def test_the_papers_step_of_a_hundredth_follows_at_eps_three_tenths():
-    (pgd,) = [attack for attack in suites.get("basic", ThreatModel(0.3)).attacks if isinstance(attack, attacks.PGD)]
-    assert (pgd.nb_iter, pgd.rand_init) == (40, True) and pgd.eps_iter == pytest.approx(0.01)
+@pytest.mark.parametrize(
+    "eps, step", [(0.3, 0.01), (0.1, 0.1 / 30), (8 / 255, 2 / 255)], ids=["mnist", "small", "cifar10"]
+)
+def test_pgd_takes_the_papers_steps(eps, step):
+    (pgd,) = [attack for attack in suites.get("basic", ThreatModel(eps)).attacks if isinstance(attack, attacks.PGD)]
+    assert (pgd.nb_iter, pgd.rand_init) == (40, True) and pgd.eps_iter == pytest.approx(step)
 
 
 def test_data_may_be_a_name_a_dataset_or_arrays():
