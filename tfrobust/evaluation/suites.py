@@ -22,8 +22,7 @@ class Suite(NamedTuple):
 def basic(threat, model=None, sources=()):
     """Noise, offsets, FGSM, PGD-40, transfer from each source model, Square with 2,000 queries; on every image.
 
-    The step of PGD is the papers': a thirtieth of the budget on MNIST (0.01 at eps 0.3), a quarter on CIFAR-10
-    (2/255 at 8/255).
+    The step of PGD is the papers': see `papers.pgd_step`.
     """
     del model
     shared, pgd = _shared(threat), _pgd(threat)
@@ -102,7 +101,7 @@ def _discrete(threat, model, others):
 
 
 def _pgd(threat):
-    return attacks.PGD(**_shared(threat), eps_iter=threat.eps / (30 if threat.eps >= papers.LARGE else 4), nb_iter=40)
+    return attacks.PGD(**_shared(threat), eps_iter=papers.pgd_step(threat), nb_iter=40)
 
 
 def _shared(threat):

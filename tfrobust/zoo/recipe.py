@@ -138,7 +138,6 @@ def measure(recipe, zoo=None, show_progress=None):
     Raises:
         ValueError: the entry has no weights, or they were made by other training settings than the recipe's.
     """
-    manifest.trained(recipe.name, zoo)
     card = cards.read(recipe.name, zoo)
     message = "the weights must have been made by this recipe's training settings; train them anew with `publish`."
     checks.require(card.recipe == recipe.text(), message, recipe=recipe.text(), card=card.recipe)
