@@ -273,6 +273,10 @@ def test_a_recipe_run_publishes_weights_manifest_and_card(tmp_path):
     assert (again.training_log, again.training_seconds) == (card.training_log, card.training_seconds)
     with pytest.raises(ValueError, match="must have been made by this recipe's training settings"):
         measure(dataclasses.replace(recipe, epochs=2), zoo=tmp_path / "zoo", show_progress=False)
+    untrained = dataclasses.replace(recipe, name="mlp_dqa2.untrained", is_default=False)
+    zoo.enter(untrained, tmp_path / "zoo")
+    with pytest.raises(ValueError, match="has no trained weights yet"):
+        measure(untrained, zoo=tmp_path / "zoo", show_progress=False)
 
 
 @pytest.mark.parametrize(
