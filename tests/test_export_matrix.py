@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tfrobust import attacks, data, export, zoo
+from tfrobust.attacks.gradient import pgd_step
 from tfrobust.export import flatbuffer
 from tfrobust.export.convert import QUANTIZE, convert
 from tfrobust.types import Bounds, ThreatModel
@@ -66,7 +67,7 @@ def material(name):
 def attacked(name):
     """PGD images made for a model, in 8 bits."""
     (model, x, y), (_, eps, _) = material(name), threat(name)
-    change = attacks.PGD(eps=eps, eps_iter=eps / 30, nb_iter=40, eot=1)(model, x, y).x_adv - x
+    change = attacks.PGD(eps=eps, eps_iter=pgd_step(eps), nb_iter=40, eot=1)(model, x, y).x_adv - x
     # 8 bits inside the budget, as a camera gives: else an int8 file sees images rounded beyond it.
     return (x + np.trunc(change * 255 + np.sign(change) * 1e-3) / 255).astype("float32")
 

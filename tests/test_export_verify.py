@@ -1,5 +1,6 @@
 """`export.verify` and `export.benchmark`: what a file does, beside its Keras model and beside other files."""
 
+import helpers
 import keras
 import numpy as np
 import pytest
@@ -27,6 +28,15 @@ def test_verify_proves_again_what_the_export_proved_and_measures_the_device(expo
     assert report.device is None and again.device.zoo_n == 5 and 1000 < again.device.zoo_queries < 20_000
     assert list(again.device.milliseconds) == list(again.device.float_milliseconds) == [1, 2]
     assert "1 thread, file / float32" in str(again) and "bytes per weight" in str(again)
+
+
+def test_a_file_s_pgd_reaches_the_worst_corner_of_a_linear_model(tmp_path):
+    model, (x, y), eps = helpers.linear_model(), helpers.linear_images(200), 0.09
+    weights = helpers.linear_weights(model)
+    margin = np.abs((x * weights).sum((1, 2, 3))) - eps * np.abs(weights).sum()
+    assert 0.2 < (margin > 0).mean() < 0.8  # steps of a thirtieth of the budget end short of many corners
+    report = export.to_tflite(model, tmp_path / "m.tflite", data=(x, y), eps=eps, n=200, show_progress=False)
+    assert report.attacked == report.attacked_keras == pytest.approx((margin > 0).mean())
 
 
 def test_parity_is_counted_in_steps_of_the_output(exported):

@@ -4,6 +4,7 @@ import pathlib
 
 from tfrobust import data as datasets, export, zoo
 from tfrobust.attacks import FGSM, PGD, Square, UniformNoise
+from tfrobust.attacks.gradient import pgd_step
 from tfrobust.evaluation import evaluate
 from tfrobust.evaluation.metrics import row
 
@@ -27,7 +28,7 @@ def demo(path="lenet_dqa2.int8.tflite", show_progress=None):
     attacks = [
         UniformNoise(eps=eps),
         FGSM(eps=eps),
-        PGD(eps=eps, eps_iter=eps / 30, nb_iter=40),
+        PGD(eps=eps, eps_iter=pgd_step(eps), nb_iter=40),
         Square(eps=eps, n_queries=501),
     ]
     settings = {"n": IMAGES, "n_costly": SQUARE_IMAGES, "examine": False, "show_progress": show_progress}

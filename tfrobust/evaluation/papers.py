@@ -7,9 +7,8 @@ they are the papers' own numbers.
 import numpy as np
 
 from tfrobust import attacks
+from tfrobust.attacks.gradient import LARGE, pgd_step
 from tfrobust.evaluation import inspection
-
-LARGE = 0.1  # budgets above this are MNIST's, below it CIFAR-10's: the papers' settings differ
 
 
 def attacks_for(threat, model=None):
@@ -27,14 +26,9 @@ def paper_of(model):
     return "lpr" if any(kind.startswith("DoReFa") for kind in kinds) else "dqa"
 
 
-def pgd_step(threat):
-    """Step of PGD: a thirtieth of the budget on MNIST (0.01 at eps 0.3), a quarter on CIFAR-10 (2/255 at 8/255)."""
-    return threat.eps / (30 if threat.eps >= LARGE else 4)
-
-
 def sqa(threat):
     """Stochastic quantized activation, tables 1-3: FGSM, PGD-40 at two thirds of eps (PGD-7), C&W in Linf."""
-    shared, eps_iter = _shared(threat), pgd_step(threat)
+    shared, eps_iter = _shared(threat), pgd_step(threat.eps)
     if threat.eps >= LARGE:
         smaller = shared | {"eps": threat.eps * 2 / 3}
         return [
@@ -51,7 +45,7 @@ def sqa(threat):
 
 def dqa(threat):
     """Dynamic quantized activation, tables 1-3: FGSM, PGD with 40 (7) steps, C&W L2."""
-    steps = {"eps_iter": pgd_step(threat), "nb_iter": 40 if threat.eps >= LARGE else 7}
+    steps = {"eps_iter": pgd_step(threat.eps), "nb_iter": 40 if threat.eps >= LARGE else 7}
     shared = _shared(threat)
     limits = {name: shared[name] for name in ("clip_min", "clip_max")}
     return [attacks.FGSM(**shared), attacks.PGD(**shared, **steps), attacks.CarliniWagnerL2(**limits)]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfrobust import attacks, checks
+from tfrobust.attacks.gradient import pgd_step
 from tfrobust.evaluation import inspection, papers
 
 
@@ -22,7 +23,7 @@ class Suite(NamedTuple):
 def basic(threat, model=None, sources=()):
     """Noise, offsets, FGSM, PGD-40, transfer from each source model, Square with 2,000 queries; on every image.
 
-    The step of PGD is the papers': see `papers.pgd_step`.
+    The step of PGD is the papers': see `attacks.gradient.pgd_step`.
     """
     del model
     shared, pgd = _shared(threat), _pgd(threat)
@@ -101,7 +102,7 @@ def _discrete(threat, model, others):
 
 
 def _pgd(threat):
-    return attacks.PGD(**_shared(threat), eps_iter=papers.pgd_step(threat), nb_iter=40)
+    return attacks.PGD(**_shared(threat), eps_iter=pgd_step(threat.eps), nb_iter=40)
 
 
 def _shared(threat):

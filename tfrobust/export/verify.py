@@ -8,6 +8,7 @@ import numpy as np
 
 from tfrobust import checks, data as datasets, terminal
 from tfrobust.attacks import PGD, ZOO, Square, Victim
+from tfrobust.attacks.gradient import pgd_step
 from tfrobust.export import flatbuffer
 from tfrobust.export.benchmark import benchmark
 from tfrobust.export.convert import convert
@@ -106,7 +107,7 @@ def prove(file, model, quantize, used, advance):
 
     ours, theirs = mean_logits(file, used.x), mean_logits(victim.logits, used.x)
     advance(1)
-    pgd = PGD(eps=used.eps, eps_iter=used.eps / 30, nb_iter=40, eot=1)
+    pgd = PGD(eps=used.eps, eps_iter=pgd_step(used.eps), nb_iter=40, eot=1)
     x_adv = pgd(model, used.x, used.y).x_adv
     attacked = [mean_logits(call, x_adv).argmax(-1) for call in (file, victim.logits)]
     advance(1)

@@ -11,7 +11,7 @@ RECIPE = Recipe(
     name="resnet18_dqa2.cifar10_fgsm",
     data="cifar10",
     defense=WeightDecay(5e-4, defense=AdversarialTraining(Split((ONE_STEP, BPDA(ONE_STEP, "soft"))))),
-    epochs=10,
+    epochs=8,
     optimizer="sgd",
     learning_rate=0.1,
     crop=4,
