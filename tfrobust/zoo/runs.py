@@ -12,6 +12,7 @@ from tfrobust.zoo import weights
 from tfrobust.zoo.hub import build, load
 
 WEIGHTS, RECORD = "weights.npz", "run.json"  # of a finished run: all that has to travel
+BEGUN = "recipe.txt"  # of a run that has begun: what it was begun with
 
 
 def train(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
@@ -30,7 +31,8 @@ def train(recipe, runs="runs", zoo=None, show_progress=None, on_epoch=None):
         text.
 
     Raises:
-        ValueError: the folder holds a run with other settings, or `start` is not in the zoo or of another network.
+        ValueError: the folder holds a run, begun or finished, of another recipe; or `start` is not in the zoo or is of
+            another network.
     """
     folder = pathlib.Path(runs) / recipe.name
     if not (folder / RECORD).exists():
@@ -53,8 +55,8 @@ def _run(recipe, folder, zoo, show_progress, on_epoch):
         checks.require(begun.name == model.name, f"start must be an entry of {model.name}.", start=recipe.start)
         model.set_weights(begun.get_weights())
     data = datasets.load(recipe.data, "train")
+    _claim(folder, recipe)
     if recipe.augment:
-        folder.mkdir(parents=True, exist_ok=True)
         data = training.with_adversarial(model, data, recipe.augment, file=folder / "adversarial.npz")
     hooks = {"folder": folder, "show_progress": show_progress, "on_epoch": on_epoch}
     validation = datasets.load(recipe.data, "validation")
@@ -67,6 +69,15 @@ def _run(recipe, folder, zoo, show_progress, on_epoch):
         "history": [epoch._asdict() for epoch in history],
     }
     write_atomically(folder / RECORD, lambda path: path.write_text(json.dumps(record, indent=1) + "\n"))
+
+
+def _claim(folder, recipe):
+    """Mark the folder as this recipe's. The checkpoint knows settings, not the weights and images begun with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = folder / BEGUN
+    is_free = not begun.exists() or begun.read_text() == recipe.text()
+    checks.require(is_free, "the folder must not hold a run of another recipe.", folder=str(folder))
+    write_atomically(begun, lambda path: path.write_text(recipe.text()))
 
 
 @contextlib.contextmanager
