@@ -75,12 +75,12 @@ def test_an_entry_without_weights_says_so_and_shows_the_paper_s_figures(name):
     assert all(f"{figure:.2f}%" in text for figure in card.paper.values() if isinstance(figure, float))
 
 
-@pytest.mark.parametrize("name", ["resnet18_dqa2", "resnet18_dqa2.cifar10_pgd"])
+@pytest.mark.parametrize("name", ["resnet18_dqa1", "resnet18_dqa1.cifar10_pgd"])
 def test_weights_that_are_not_there_yet_are_refused_with_the_recipe_that_makes_them(name, tmp_path):
-    recipe = recipe_of("resnet18_dqa2.cifar10_pgd")
+    recipe = recipe_of("resnet18_dqa1.cifar10_pgd")
     zoo.enter(recipe, zoo=tmp_path)
     with pytest.raises(
-        ValueError, match=r"no trained weights yet: run its recipe, zoo/recipes/resnet18_dqa2.cifar10_pgd"
+        ValueError, match=r"no trained weights yet: run its recipe, zoo/recipes/resnet18_dqa1.cifar10_pgd"
     ):
         zoo.load(name, zoo=tmp_path)
 

@@ -19,8 +19,13 @@ RECIPE = Recipe(
     precision="mixed_bfloat16",
     eps=8 / 255,
     n=1000,
-    n_costly=200,
-    is_default=False,
+    n_costly=100,
+    paper={
+        "clean": 85.76,
+        "PGD-7": 79.83,
+        "FGSM": 76.37,
+        "source": "DQA table 2, 2-bit dynamic, there trained by PGD-7",
+    },
 )
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ RECIPE = Recipe(
         "FGSM": 76.37,
         "source": "DQA table 2, 2-bit dynamic",
     },
+    is_default=False,
 )
 
 if __name__ == "__main__":

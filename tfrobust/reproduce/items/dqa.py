@@ -25,6 +25,7 @@ TABLE_1 = Item(
 )
 
 FEW = "16 filters (not in the paper)"
+FAST = "fast training (not in the paper)"
 PGD_7 = attacks.PGD(eps=8 / 255, eps_iter=2 / 255, nb_iter=7)
 TABLE_2 = Item(
     title="DQA table 2: fixed and dynamic activations under the training's own kind of attack (CIFAR-10, Linf 8/255)",
@@ -40,6 +41,7 @@ TABLE_2 = Item(
             ("dynamic, 3 bits", "resnet18_dqa3.cifar10_pgd", 84.17, 75.01, 74.51),
             ("full precision", "resnet18.cifar10_pgd", 87.59, 48.70, 58.16),
             (f"full precision, {FEW}", "resnet18x16.cifar10_fgsm", None, None, None),
+            (f"dynamic, 2 bits, {FAST}", "resnet18_dqa2.cifar10_fgsm", None, None, None),
             (f"dynamic, 2 bits, {FEW}", "resnet18x16_dqa2.cifar10_fgsm", None, None, None),
         ],
     ),
@@ -68,6 +70,7 @@ TABLE_3 = Item(
                 ("dynamic, 2 bits, PGD-trained", "resnet18_dqa2.cifar10_pgd", 0.0),
                 ("dynamic, 1 bit, PGD-trained", "resnet18_dqa1.cifar10_pgd", 0.0),
                 (f"full precision, {FEW}", "resnet18x16.cifar10_fgsm", None),
+                (f"dynamic, 2 bits, {FAST}", "resnet18_dqa2.cifar10_fgsm", None),
                 (f"dynamic, 2 bits, {FEW}", "resnet18x16_dqa2.cifar10_fgsm", None),
             ],
         ),
@@ -91,6 +94,7 @@ TABLE_5 = Item(
             ("dynamic, 2 bits", "resnet18_dqa2.cifar10_pgd", 85.76, 0.0),
             ("dynamic, 1 bit", "resnet18_dqa1.cifar10_pgd", 83.16, 0.0),
             (f"full precision, {FEW}", "resnet18x16.cifar10_fgsm", None, None),
+            (f"dynamic, 2 bits, {FAST}", "resnet18_dqa2.cifar10_fgsm", None, None),
             (f"dynamic, 2 bits, {FEW}", "resnet18x16_dqa2.cifar10_fgsm", None, None),
         ],
     ),
