@@ -18,7 +18,7 @@ RECIPE = Recipe(
     flip=True,
     precision="mixed_bfloat16",
     eps=8 / 255,
-    n=1000,
+    n=500,
     n_costly=100,
     paper={
         "clean": 85.76,
