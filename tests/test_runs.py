@@ -33,17 +33,24 @@ def test_a_finished_run_is_its_weights_and_its_record_wherever_it_was_made(tmp_p
         train(dataclasses.replace(SHORT, seed=1), tmp_path / "here")
 
 
-def test_a_run_that_began_from_other_weights_is_not_gone_on_with(tmp_path):
+def test_a_run_that_began_from_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     begun = Recipe(name="lenet_dqa2.try", data="digits", defense=Standard(), epochs=1)
 
     def kill(*_):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        train(begun, tmp_path, on_epoch=kill, show_progress=False)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("tfrobust.zoo.weights.save", kill)  # behind the last checkpoint
+        train(begun, tmp_path, show_progress=False)
     with pytest.raises(ValueError, match="the folder must not hold a run of another recipe"):
         train(dataclasses.replace(begun, start="lenet_dqa2.digits_pgd"), tmp_path, show_progress=False)
     train(begun, tmp_path, show_progress=False)
+
+
+def test_a_run_whose_settings_were_refused_can_be_mended_in_its_folder(tmp_path):
+    with pytest.raises(ValueError, match="epochs must be"):
+        train(dataclasses.replace(SHORT, epochs=0), tmp_path, show_progress=False)
+    train(SHORT, tmp_path, show_progress=False)
 
 
 def test_training_computes_in_the_recipe_s_precision_and_what_is_shipped_in_float32(tmp_path, monkeypatch):

@@ -75,7 +75,8 @@ def _claim(folder, recipe):
     """Mark the folder as this recipe's. The checkpoint knows settings, not the weights and images begun with."""
     folder.mkdir(parents=True, exist_ok=True)
     begun = folder / BEGUN
-    is_free = not begun.exists() or begun.read_text() == recipe.text()
+    has_work = any(file != begun for file in folder.iterdir())  # a run that was refused leaves none to go on with
+    is_free = not has_work or not begun.exists() or begun.read_text() == recipe.text()
     checks.require(is_free, "the folder must not hold a run of another recipe.", folder=str(folder))
     write_atomically(begun, lambda path: path.write_text(recipe.text()))
 
