@@ -9,15 +9,15 @@ RECIPE = Recipe(
     name="resnet18.cifar10_fgsm",
     data="cifar10",
     defense=WeightDecay(5e-4, defense=AdversarialTraining(PGD(eps=8 / 255, eps_iter=10 / 255, nb_iter=1))),
-    epochs=10,
+    epochs=8,
     optimizer="sgd",
     learning_rate=0.1,
     crop=4,
     flip=True,
     precision="mixed_bfloat16",
     eps=8 / 255,
-    n=1000,
-    n_costly=200,
+    n=500,
+    n_costly=100,
     is_default=False,
 )
 
