@@ -18,7 +18,12 @@ RECIPE = Recipe(
     eps=8 / 255,
     n=500,
     n_costly=100,
-    is_default=False,
+    paper={
+        "clean": 87.59,
+        "PGD-7": 48.7,
+        "FGSM": 58.16,
+        "source": "DQA table 2, full precision, there trained by PGD-7",
+    },
 )
 
 if __name__ == "__main__":

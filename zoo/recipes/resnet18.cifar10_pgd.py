@@ -31,6 +31,7 @@ RECIPE = Recipe(
         "FGSM": 58.16,
         "source": "DQA table 2, full precision",
     },
+    is_default=False,
 )
 
 if __name__ == "__main__":
