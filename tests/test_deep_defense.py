@@ -11,6 +11,7 @@ from keras import ops
 
 from tfrobust import architectures, attacks, data, training, zoo
 from tfrobust.attacks import FGSM, Victim, boundary, deepfool as attack_module
+from tfrobust.layers.handover import hand_over
 from tfrobust.training import AdversarialTraining, DeepDefense, Standard
 from tfrobust.training.defenses import Examples, clean_examples
 from tfrobust.training.perturbation import deepfool, value_and_gradients
@@ -250,6 +251,17 @@ def test_a_recipe_may_begin_with_the_weights_of_an_entry(tmp_path):
     assert "start" not in dataclasses.replace(START, start=None).text()
 
 
+def test_a_recipe_may_begin_with_the_weights_of_the_network_with_relu(tmp_path):
+    recipe = dataclasses.replace(START, start="lenet.mnist_pgd")
+    model, _, _ = train(recipe, runs=tmp_path, show_progress=False)
+    expected = zoo.load("lenet_dqa2.digits_pgd", weights=None)
+    hand_over(zoo.load(recipe.start), expected)
+    for found, begun in zip(model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(found, begun, rtol=1e-3, atol=1e-5)  # float16 in the file
+
+
 def test_a_start_of_another_network_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="start must be an entry of lenet_dqa2. Received: start='lenet.mnist_pgd'"):
-        train(dataclasses.replace(START, start="lenet.mnist_pgd"), runs=tmp_path)
+    with pytest.raises(
+        ValueError, match="start must be the network lenet_dqa2, or that with ReLU. Received: start='mlp"
+    ):
+        train(dataclasses.replace(START, start="mlp.mnist_clean"), runs=tmp_path)

@@ -39,7 +39,8 @@ class Recipe:
             `tfrobust.training.fit`.
         precision: Keras's dtype policy in training, e.g. `"mixed_bfloat16"`; what is shipped and measured computes in
             float32.
-        start: zoo entry of the same network whose weights training begins with; None begins from fresh ones.
+        start: zoo entry whose weights training begins with: the same network, or its version with ReLU (see
+            `layers.handover`); None begins from fresh ones.
         augment: attack whose images of the network that training begins with join the training images, once; or None.
         eps: Linf budget of the evaluation.
         transfer_from: zoo entry whose adversarial images are tried on this one.

@@ -8,6 +8,7 @@ import keras
 
 from tfrobust import checks, data as datasets, training
 from tfrobust.files import sha256, write_atomically
+from tfrobust.layers.handover import hand_over
 from tfrobust.zoo import weights
 from tfrobust.zoo.hub import build, load
 
@@ -51,9 +52,7 @@ def _run(recipe, folder, zoo, show_progress, on_epoch):
     with computing(recipe.precision):
         model = build(recipe.model, recipe.data)
     if recipe.start:
-        begun = load(recipe.start, zoo=zoo)
-        checks.require(begun.name == model.name, f"start must be an entry of {model.name}.", start=recipe.start)
-        model.set_weights(begun.get_weights())
+        hand_over(load(recipe.start, zoo=zoo), model)
     data = datasets.load(recipe.data, "train")
     _claim(folder, recipe)
     if recipe.augment:
