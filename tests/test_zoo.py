@@ -50,6 +50,7 @@ SHIPPED = {
     "mlp.mnist_clean",
     "mlp.mnist_deep_defense",
     "mlp.mnist_parseval",
+    "resnet18.cifar10_fgsm",
     "resnet18_dqa2.cifar10_fgsm",
     "resnet18x16.cifar10_fgsm",
     "resnet18x16_dqa2.cifar10_fgsm",

@@ -29,8 +29,9 @@ def hand_over(trained, model):
             with no bias or shift before it; or a model whose layers are hidden.
 
     Example:
-        >>> model = tfrobust.zoo.load("lenet_dqa2.mnist_pgd", weights=None)
-        >>> hand_over(tfrobust.zoo.load("lenet.mnist_pgd"), model)
+        >>> from tfrobust import zoo
+        >>> model = zoo.load("lenet_dqa2.mnist_pgd", weights=None)
+        >>> hand_over(zoo.load("lenet.mnist_pgd"), model)
 
     Reference:
         Our own; why it is needed, and what it gave, is in zoo/recipes/LOG.md.
