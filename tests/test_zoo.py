@@ -54,6 +54,7 @@ SHIPPED = {
     "resnet18_dqa2.cifar10_fgsm",
     "resnet18x16.cifar10_fgsm",
     "resnet18x16_dqa2.cifar10_fgsm",
+    "resnet18x16_dqa2.cifar10_finetuned",
 }
 needs_mnist = pytest.mark.skipif(not data.is_available("mnist"), reason="needs MNIST")
 
