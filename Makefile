@@ -25,7 +25,7 @@ lint: install
 
 # What must hold on either backend is held to the same tables on Keras's JAX backend.
 ON_JAX := test_quantizers test_layers test_architectures test_architecture_sizes test_large_architectures test_surgery \
-  test_summary test_norms_losses test_training test_free_training test_deep_defense
+  test_summary test_norms_losses test_training test_free_training test_deep_defense test_handover
 
 test: MARKED := -m "not slow"
 test test-all: lint
