@@ -10,7 +10,8 @@ import pytest
 from tfrobust import attacks, data, export, zoo
 from tfrobust.attacks.gradient import pgd_step
 from tfrobust.export import flatbuffer
-from tfrobust.export.convert import QUANTIZE, convert
+from tfrobust.export.calibration import typical
+from tfrobust.export.convert import INTEGERS, QUANTIZE, convert
 from tfrobust.types import Bounds, ThreatModel
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
@@ -139,7 +140,8 @@ def passes_needed(right):
 @functools.cache
 def content(name, quantize):
     model, _, _ = material(name)
-    return convert(model, quantize, images(threat(name)[0])[2])
+    calibration = images(threat(name)[0])[2]
+    return convert(model, quantize, typical(model, calibration) if quantize in INTEGERS else None)
 
 
 @functools.cache

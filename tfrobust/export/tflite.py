@@ -5,6 +5,7 @@ import json
 import pathlib
 
 from tfrobust import checks, data as datasets, terminal
+from tfrobust.export.calibration import typical
 from tfrobust.export.convert import INTEGERS, convert
 from tfrobust.export.interpreter import TFLiteModel
 from tfrobust.export.metadata import with_metadata
@@ -43,7 +44,8 @@ def to_tflite(
         data: a data set's name (test split), a `Dataset` or `(images, labels)` on which the file is proved; None is
             the data set at hand for the model's input shape.
         calibration: images `[m, height, width, channels]` for the ranges of integers; None takes 500 training images
-            of the named data set, or the first 500 of the images given.
+            of the named data set, or the first 500 of the images given, without those whose activations are more
+            than three times as large as usual.
         eps: Linf budget of the attacks; None is the data set's usual one (0.3 for digits, 8/255 for colour).
         n: images compared.
         labels: names of the classes, for the metadata; None takes the named data set's.
@@ -117,14 +119,16 @@ def _record(model, quantize, used, labels, card):
 
 
 def _calibration(model, used, is_named, images):
-    """Images for the ranges of integers."""
-    if images is None and is_named:
-        images = datasets.load(used.name, "train", CALIBRATION_IMAGES).pixels()
-    images = checks.images(used.x[:CALIBRATION_IMAGES] if images is None else images, Bounds(), "calibration images")
+    """Images for the ranges of integers: the user's as they are, or our choice."""
+    is_given = images is not None
+    if not is_given:
+        images = datasets.load(used.name, "train", CALIBRATION_IMAGES).pixels() if is_named else used.x
+        images = images[:CALIBRATION_IMAGES]
+    images = checks.images(images, Bounds(), "calibration images")
     expected = tuple(model.input_shape[1:])
     checks.require(
         images.shape[1:] == expected,
         f"calibration images must have the model's input shape {expected}.",
         shape=images.shape[1:],
     )
-    return images
+    return images if is_given else typical(model, images)
