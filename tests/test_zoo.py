@@ -52,6 +52,7 @@ SHIPPED = {
     "mlp.mnist_parseval",
     "resnet18.cifar10_fgsm",
     "resnet18_dqa2.cifar10_fgsm",
+    "resnet18_dqa2.cifar10_finetuned",
     "resnet18x16.cifar10_fgsm",
     "resnet18x16_dqa2.cifar10_fgsm",
     "resnet18x16_dqa2.cifar10_finetuned",

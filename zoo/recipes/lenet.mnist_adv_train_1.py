@@ -17,7 +17,6 @@ RECIPE = Recipe(
     augment=DeepFool(),
     eps=0.1,
     transfer_from="lenet.mnist_clean",
-    n_costly=300,
     paper={"clean": 99.18, "source": "Deep Defense table 1, LeNet, Adv. Train I"},
     is_default=False,
 )

@@ -12,7 +12,6 @@ RECIPE = Recipe(
     optimizer="sgd",
     learning_rate=0.05,
     eps=0.1,
-    n_costly=300,
     paper={"clean": 99.02, "source": "Deep Defense table 1, LeNet, reference"},
     is_default=False,
 )

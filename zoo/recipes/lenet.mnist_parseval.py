@@ -15,7 +15,6 @@ RECIPE = Recipe(
     start="lenet.mnist_clean",
     eps=0.1,
     transfer_from="lenet.mnist_clean",
-    n_costly=300,
     paper={"clean": 99.10, "source": "Deep Defense table 1, LeNet, Parseval training"},
     is_default=False,
 )

@@ -20,6 +20,7 @@ RECIPE = Recipe(
     eps=8 / 255,
     n=500,
     n_costly=100,
+    is_default=False,
     paper={
         "clean": 85.76,
         "PGD-7": 79.83,

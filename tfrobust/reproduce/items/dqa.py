@@ -26,6 +26,7 @@ TABLE_1 = Item(
 
 FEW = "16 filters (not in the paper)"
 FAST = "fast training (not in the paper)"
+FROM_RELU = "fast training from ReLU's weights (not in the paper)"
 PGD_7 = attacks.PGD(eps=8 / 255, eps_iter=2 / 255, nb_iter=7)
 TABLE_2 = Item(
     title="DQA table 2: fixed and dynamic activations under the training's own kind of attack (CIFAR-10, Linf 8/255)",
@@ -42,7 +43,7 @@ TABLE_2 = Item(
             ("full precision", "resnet18.cifar10_pgd", 87.59, 48.70, 58.16),
             (f"full precision, {FAST}", "resnet18.cifar10_fgsm", None, None, None),
             (f"full precision, {FEW}", "resnet18x16.cifar10_fgsm", None, None, None),
-            (f"dynamic, 2 bits, {FAST}", "resnet18_dqa2.cifar10_fgsm", None, None, None),
+            (f"dynamic, 2 bits, {FROM_RELU}", "resnet18_dqa2.cifar10_finetuned", None, None, None),
             (f"dynamic, 2 bits, {FEW}", "resnet18x16_dqa2.cifar10_fgsm", None, None, None),
         ],
     ),
@@ -72,7 +73,7 @@ TABLE_3 = Item(
                 ("dynamic, 1 bit, PGD-trained", "resnet18_dqa1.cifar10_pgd", 0.0),
                 (f"full precision, {FAST}", "resnet18.cifar10_fgsm", None),
                 (f"full precision, {FEW}", "resnet18x16.cifar10_fgsm", None),
-                (f"dynamic, 2 bits, {FAST}", "resnet18_dqa2.cifar10_fgsm", None),
+                (f"dynamic, 2 bits, {FROM_RELU}", "resnet18_dqa2.cifar10_finetuned", None),
                 (f"dynamic, 2 bits, {FEW}", "resnet18x16_dqa2.cifar10_fgsm", None),
             ],
         ),
@@ -97,7 +98,7 @@ TABLE_5 = Item(
             ("dynamic, 1 bit", "resnet18_dqa1.cifar10_pgd", 83.16, 0.0),
             (f"full precision, {FAST}", "resnet18.cifar10_fgsm", None, None),
             (f"full precision, {FEW}", "resnet18x16.cifar10_fgsm", None, None),
-            (f"dynamic, 2 bits, {FAST}", "resnet18_dqa2.cifar10_fgsm", None, None),
+            (f"dynamic, 2 bits, {FROM_RELU}", "resnet18_dqa2.cifar10_finetuned", None, None),
             (f"dynamic, 2 bits, {FEW}", "resnet18x16_dqa2.cifar10_fgsm", None, None),
         ],
     ),
@@ -114,7 +115,7 @@ BY_SUBSTITUTE = {
             ("3 bits by VGG-16", "resnet18_dqa3.cifar10_pgd", 84.93, 84.32, 56.88, 60.85),
             ("2 bits by VGG-16", "resnet18_dqa2.cifar10_pgd", 85.06, 85.06, 56.62, 60.46),
             ("1 bit by VGG-16", "resnet18_dqa1.cifar10_pgd", 83.16, 83.09, 44.94, 49.18),
-            (f"2 bits, {FAST} by VGG-16", "resnet18_dqa2.cifar10_fgsm", None, None, None, None),
+            (f"2 bits, {FROM_RELU} by VGG-16", "resnet18_dqa2.cifar10_finetuned", None, None, None, None),
             (f"2 bits, {FEW} by VGG-16", "resnet18x16_dqa2.cifar10_fgsm", None, None, None, None),
         ],
     ),
@@ -124,7 +125,7 @@ BY_SUBSTITUTE = {
             ("3 bits by AlexNet", "resnet18_dqa3.cifar10_pgd", 84.93, 84.05, 46.62, 82.59),
             ("2 bits by AlexNet", "resnet18_dqa2.cifar10_pgd", 85.06, 85.03, 52.42, 82.11),
             ("1 bit by AlexNet", "resnet18_dqa1.cifar10_pgd", 83.16, 83.05, 36.06, 79.74),
-            (f"2 bits, {FAST} by AlexNet", "resnet18_dqa2.cifar10_fgsm", None, None, None, None),
+            (f"2 bits, {FROM_RELU} by AlexNet", "resnet18_dqa2.cifar10_finetuned", None, None, None, None),
             (f"2 bits, {FEW} by AlexNet", "resnet18x16_dqa2.cifar10_fgsm", None, None, None, None),
         ],
     ),
