@@ -9,8 +9,6 @@ RECIPE = Recipe(
     defense=Standard(),
     epochs=10,
     transfer_from="lenet.mnist_pgd",
-    n=1000,
-    n_costly=128,
     paper={
         "clean": 99.0,
         "FGSM": 51.6,
