@@ -138,10 +138,14 @@ def passes_needed(right):
 
 
 @functools.cache
+def calibration(name):
+    """The training images that the exporter would choose."""
+    return typical(material(name)[0], images(threat(name)[0])[2])
+
+
+@functools.cache
 def content(name, quantize):
-    model, _, _ = material(name)
-    calibration = images(threat(name)[0])[2]
-    return convert(model, quantize, typical(model, calibration) if quantize in INTEGERS else None)
+    return convert(material(name)[0], quantize, calibration(name) if quantize in INTEGERS else None)
 
 
 @functools.cache
