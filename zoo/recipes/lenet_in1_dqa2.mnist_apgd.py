@@ -19,8 +19,6 @@ RECIPE = Recipe(
     learning_rate=1e-3,
     surrogate="soft",
     transfer_from="lenet.mnist_pgd",
-    n=2000,
-    n_costly=300,
 )
 
 if __name__ == "__main__":
