@@ -81,6 +81,16 @@ def test_a_random_activation_masks(honest, images):
     assert (found["random forward"], found["randomness hides the gradient"]) == ("warning", "masking")
 
 
+def test_one_step_by_more_passes_is_compared_on_more_images_than_the_costly_attacks(honest):
+    """The first 32 images carry wrong labels, so that no attack can break them; the images behind them tell."""
+    digits = data.load("digits", "test").first(192)
+    labels = digits.labels.copy()
+    labels[:32] = (labels[:32] + 1) % 10
+    checks = masking.examine(with_random_activation(honest), digits.pixels(), labels, THREAT)
+    (check,) = [check for check in checks if check.name == "randomness hides the gradient"]
+    assert check.level == "masking" and "one step, 192 images" in check.sentence
+
+
 def test_a_quantized_network_whose_own_gradient_misleads_is_found_out_by_another_one(images):
     """The zoo's 2-bit DQA network on digits: PGD by its own pseudo-gradient against PGD by the soft staircase."""
     from tfrobust import zoo

@@ -9,6 +9,7 @@ from tfrobust import attacks, losses
 from tfrobust.evaluation import inspection
 
 IMAGES, IMAGES_IF_RANDOM = 128, 32
+IMAGES_OF_ONE_STEP = 1000  # of a random model: one step is cheap, and of 32 images chance alone breaks a tenth or none
 OK, WARNING, MASKING = "ok", "warning", "masking"
 TRUSTWORTHY, SUSPICIOUS, MASKED = "trustworthy", "suspicious", "masked"
 VERDICTS = {OK: TRUSTWORTHY, WARNING: SUSPICIOUS, MASKING: MASKED}
@@ -69,7 +70,7 @@ def examine(model, x, y, threat, sources=(), advance=lambda steps: None):
 
     Args:
         model: callable from images to logits.
-        x, y: images and true labels; the first 128 are used (32 for a random model).
+        x, y: images and true labels; the first 128 are used (32 for a random model, the first 1,000 for one step).
         threat: a `ThreatModel` with a finite eps above 0.
         sources: models for transfer attacks.
         advance: called with 1 after each step of `N_STEPS`.
@@ -85,6 +86,7 @@ def examine(model, x, y, threat, sources=(), advance=lambda steps: None):
     size = IMAGES_IF_RANDOM if victim.is_random else IMAGES
     shared = {"eps": threat.eps, "norm": threat.norm, "clip_min": threat.bounds.low, "clip_max": threat.bounds.high}
     subject = _Subject(model, victim, x[:size], y[:size], shared)
+    many = subject._replace(x=x[:IMAGES_OF_ONE_STEP], y=y[:IMAGES_OF_ONE_STEP])
     right = float((victim.decide(subject.x) == subject.y).mean())
     found = [_bounded_outputs(subject), _gradients(subject), _random(subject)]
     advance(1)
@@ -96,7 +98,7 @@ def examine(model, x, y, threat, sources=(), advance=lambda steps: None):
     advance(1)
     found.append(_black_box(subject, by_pgd, sources))
     advance(1)
-    found += _other_gradients(subject, one_step, by_pgd)
+    found += _other_surrogates(subject, by_pgd) + _more_passes(subject, many, by_pgd) + [_cooled(subject, by_pgd)]
     advance(1)
     return found
 
@@ -167,21 +169,32 @@ def _black_box(subject, by_pgd, sources):
     return Check.of("black box beats white box", by_pgd - least, 0.03, 0.1, sentence)
 
 
-def _other_gradients(subject, one_step, by_pgd):
-    """What a better gradient of the same model gives: another pseudo-derivative, more passes, cooled logits."""
-    found = []
+def _other_surrogates(subject, by_pgd):
+    """What another pseudo-derivative of a quantized model gives."""
     others = inspection.other_surrogates(subject.model)
-    if others:
-        least, name = min((subject.accuracy(attacks.BPDA(subject.pgd(), name)), name) for name in others)
-        sentence = f"PGD-40 by the pseudo-derivative '{name}' leaves {least:.1%} right, by the own one {by_pgd:.1%}."
-        found.append(Check.of("own pseudo-gradient misleads", by_pgd - least, 0.03, 0.1, sentence))
-    if subject.victim.is_random:
-        by_single_passes = subject.accuracy(attacks.EOT(subject.pgd(), 1)) - by_pgd
-        by_one_pass = subject.accuracy(attacks.EOT(attacks.FGSM(**subject.shared), 1)) - one_step
-        gap = max(by_single_passes, by_one_pass)
-        sentence = f"Gradients that are means of 20 passes break {gap:.1%} more than gradients of one pass."
-        found.append(Check.of("randomness hides the gradient", gap, 0.03, 0.1, sentence))
+    if not others:
+        return []
+    least, name = min((subject.accuracy(attacks.BPDA(subject.pgd(), name)), name) for name in others)
+    sentence = f"PGD-40 by the pseudo-derivative '{name}' leaves {least:.1%} right, by the own one {by_pgd:.1%}."
+    return [Check.of("own pseudo-gradient misleads", by_pgd - least, 0.03, 0.1, sentence)]
+
+
+def _more_passes(subject, many, by_pgd):
+    """What means of several passes of a random model give: over 40 steps, and over one step on `many` images."""
+    if not subject.victim.is_random:
+        return []
+    fgsm = attacks.FGSM(**subject.shared)
+    by_steps = subject.accuracy(attacks.EOT(subject.pgd(), 1)) - by_pgd
+    by_one_step = many.accuracy(attacks.EOT(fgsm, 1)) - many.accuracy(fgsm)
+    at_40, at_one = f"40 steps, {len(subject.x)} images", f"one step, {len(many.x):,} images"
+    gap, where = max((by_steps, at_40), (by_one_step, at_one))
+    passes = subject.victim.eot
+    sentence = f"Gradients that are means of {passes} passes break {gap:.1%} more than gradients of one pass ({where})."
+    return [Check.of("randomness hides the gradient", gap, 0.03, 0.1, sentence)]
+
+
+def _cooled(subject, by_pgd):
+    """What logits give that no longer saturate the softmax."""
     cooled = subject.accuracy(attacks.Temperature(subject.pgd()))
     sentence = f"On logits divided by their spread PGD-40 leaves {cooled:.1%} right, {by_pgd:.1%} otherwise."
-    found.append(Check.of("softmax saturates", by_pgd - cooled, 0.03, 0.1, sentence))
-    return found
+    return Check.of("softmax saturates", by_pgd - cooled, 0.03, 0.1, sentence)
