@@ -10,8 +10,6 @@ RECIPE = Recipe(
     epochs=15,
     learning_rate=4e-3,
     transfer_from="lenet.mnist_pgd",
-    n=1000,
-    n_costly=128,
     paper={
         "clean": 83.2,
         "FGSM": 58.8,
