@@ -10,8 +10,6 @@ RECIPE = Recipe(
     defense=AdversarialTraining(FGSM(eps=0.3, eot=1), clean_weight=0.3, ramp_epochs=2),
     epochs=10,
     transfer_from="lenet.mnist_pgd",
-    n=1000,
-    n_costly=128,
     paper={
         "clean": 96.61,
         "FGSM": 82.67,
