@@ -1,8 +1,8 @@
 """Monte-Carlo uncertainty as one compiled call against as many calls of the model, taken in turn in one run.
 
-Run `make benchmarks` while nothing else runs. Prints a table and exits with 1 if a ratio misses its bound. What can be
-won is what comes before a network's first dropout (computed once) and the price of eager calls: most of `mlp`, but not
-the second convolution of `lenet`, which every pass has to compute on an input of its own.
+Run `make benchmarks` while nothing else runs. Prints a table and exits with 1 if a ratio misses its bound. What is won
+is what comes before a network's first dropout (computed once), the price of eager calls, and a random number per unit
+(a bit, at rate 1/2). The second convolution of `lenet` every pass has to compute on an input of its own.
 """
 
 import sys
@@ -16,8 +16,8 @@ from steps import seconds
 from tfrobust import architectures, data
 from tfrobust.evaluation import uncertainty
 
-IMAGES, PASSES, ROUNDS = 500, 50, 3
-BOUNDS = {"mlp_mcd": 5.0, "lenet_mcd": 1.5, "lenet_randbnn": 1.5}
+IMAGES, PASSES, ROUNDS = 500, 50, 9
+BOUNDS = {"mlp_mcd": 5.0, "lenet_mcd": 5.0, "lenet_randbnn": 1.5}
 
 
 def calls(model, x):

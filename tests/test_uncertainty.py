@@ -17,13 +17,15 @@ from tfrobust.evaluation.uncertainty import IMAGES_AT_ONCE
 pytestmark = pytest.mark.tensorflow
 
 RATE, SIZE = 0.25, 3
+RATES = pytest.mark.parametrize("rate", [RATE, 0.5])  # at 1/2 masks are made of bits, else of uniform numbers
 
 
-def dropped_model(weight=1.0, units=1):
+def dropped_model(weight=1.0, units=1, rate=RATE, dropouts=1):
     """Logits `[weight sum_i m_i / (1 - rate), 0]` of images of ones, m_i one with probability 1 - rate."""
     kernel = np.zeros((units, 2), "float32")
     kernel[:, 0] = weight
-    chain = [keras.layers.Flatten(), layers.MCDropout(RATE), keras.layers.Dense(2, use_bias=False)]
+    dropping = [layers.MCDropout(rate) for _ in range(dropouts)]
+    chain = [keras.layers.Flatten(), *dropping, keras.layers.Dense(2, use_bias=False)]
     model = keras.Sequential([keras.Input((units, 1, 1)), *chain])
     model.layers[-1].set_weights([kernel])
     return model
@@ -47,18 +49,20 @@ def naive(model, x, passes):
 # Monte-Carlo estimates
 
 
-def test_variance_of_one_dropped_unit_is_that_of_a_bernoulli_variable():
-    found = uncertainty(dropped_model(), np.ones((400, 1, 1, 1)), passes=200)
-    p = numpy_softmax(np.array([[1 / (1 - RATE), 0], [0, 0]]))[:, 0]  # kept, dropped
-    expected = RATE * (1 - RATE) * (p[0] - p[1]) ** 2  # of either class
+@RATES
+def test_variance_of_one_dropped_unit_is_that_of_a_bernoulli_variable(rate):
+    found = uncertainty(dropped_model(rate=rate), np.ones((400, 1, 1, 1)), passes=200)
+    p = numpy_softmax(np.array([[1 / (1 - rate), 0], [0, 0]]))[:, 0]  # kept, dropped
+    expected = rate * (1 - rate) * (p[0] - p[1]) ** 2  # of either class
     assert found.variance.mean() == pytest.approx(expected * (1 - 1 / 200), rel=0.02)
-    assert found.summed[:, 0].mean() / 200 == pytest.approx((1 - RATE) * p[0] + RATE * p[1], rel=0.005)
+    assert found.summed[:, 0].mean() / 200 == pytest.approx((1 - rate) * p[0] + rate * p[1], rel=0.005)
 
 
-def test_variance_of_many_dropped_units_is_that_of_their_sum_where_the_softmax_is_straight():
+@RATES
+def test_variance_of_many_dropped_units_is_that_of_their_sum_where_the_softmax_is_straight(rate):
     weight, units = 1e-3, 50
-    found = uncertainty(dropped_model(weight, units), np.ones((200, units, 1, 1)), passes=100)
-    of_logit = units * weight**2 * RATE / (1 - RATE)
+    found = uncertainty(dropped_model(weight, units, rate), np.ones((200, units, 1, 1)), passes=100)
+    of_logit = units * weight**2 * rate / (1 - rate)
     assert found.variance.mean() == pytest.approx(of_logit / 16 * (1 - 1 / 100), rel=0.03)  # softmax' = 1/4 at 0
 
 
@@ -127,11 +131,21 @@ def test_the_seed_decides_and_the_model_s_own_random_state_stays():
     np.testing.assert_array_equal(before, after)
 
 
-def test_passes_and_layers_and_chunks_of_images_draw_apart():
+@RATES
+def test_chunks_of_images_draw_apart(rate):
     x = np.ones((2 * IMAGES_AT_ONCE, 1, 1, 1))
-    found = uncertainty(dropped_model(), x, passes=1).summed[:, 0].reshape(2, -1)
+    found = uncertainty(dropped_model(rate=rate), x, passes=1).summed[:, 0].reshape(2, -1)
     share = np.mean(found[0] == found[1])
-    assert share == pytest.approx(RATE**2 + (1 - RATE) ** 2, abs=0.1)
+    assert share == pytest.approx(rate**2 + (1 - rate) ** 2, abs=0.1)
+
+
+@RATES
+def test_layers_draw_apart(rate):
+    """A unit survives two dropouts in a row `(1 - rate)^2` of the time; it would `1 - rate` if both drew alike."""
+    found = uncertainty(dropped_model(rate=rate, dropouts=2), np.ones((400, 1, 1, 1)), passes=100)
+    p = numpy_softmax(np.array([[1 / (1 - rate) ** 2, 0], [0, 0]]))[:, 0]  # kept twice, dropped
+    survived = (found.summed[:, 0].mean() / 100 - p[1]) / (p[0] - p[1])
+    assert survived == pytest.approx((1 - rate) ** 2, abs=0.01)
 
 
 def test_images_beyond_one_chunk_come_back_in_order():

@@ -13,6 +13,7 @@ from tfrobust import checks, layers
 from tfrobust.types import Bounds
 
 IMAGES_AT_ONCE = 500  # bounds the memory: a chunk's activations, and its probabilities in all passes
+MASKS_BY_BYTE = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype("float32")  # [byte, bit]
 
 _compiled = weakref.WeakKeyDictionary()  # model -> its compiled passes, which die with it
 
@@ -112,7 +113,7 @@ def _compiled_passes(model):
             start = fixed(x)
 
             def one(index):
-                with layers.noise_source(_stateless(tf.random.experimental.stateless_fold_in(key, index))):
+                with layers.noise_source(_Stateless(tf.random.experimental.stateless_fold_in(key, index))):
                     return rest(start)
 
             return tf.map_fn(one, tf.range(passes), fn_output_signature=tf.float32)
@@ -121,17 +122,33 @@ def _compiled_passes(model):
     return _compiled[model]
 
 
-def _stateless(key):
+class _Stateless:
     """A source of noise that draws from `key` and the number of the draw in the network, and from no state."""
-    import tensorflow as tf
 
-    draws = itertools.count()
+    def __init__(self, key):
+        self.key, self.draws = key, itertools.count()
 
-    def draw(shape, seed_generator):
+    def __call__(self, shape, seed_generator):
+        import tensorflow as tf
+
         del seed_generator
-        return tf.random.stateless_uniform(shape, tf.random.experimental.stateless_fold_in(key, next(draws)))
+        return tf.random.stateless_uniform(shape, self._next_key())
 
-    return draw
+    def dropout_mask(self, shape, rate):
+        """At rate 1/2 one bit per unit: numbers for each took 40 % of the time of `lenet_mcd`."""
+        if rate != 0.5:
+            return None
+        import tensorflow as tf
+
+        size = tf.reduce_prod(shape)
+        words = tf.random.stateless_uniform([(size + 31) // 32], self._next_key(), None, None, tf.int32)
+        eighths = tf.gather(MASKS_BY_BYTE, tf.cast(tf.bitcast(words, tf.uint8), tf.int32))  # one lookup per byte
+        return tf.reshape(tf.reshape(eighths, [-1])[:size], shape)
+
+    def _next_key(self):
+        import tensorflow as tf
+
+        return tf.random.experimental.stateless_fold_in(self.key, next(self.draws))
 
 
 def _split(model):

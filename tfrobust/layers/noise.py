@@ -20,9 +20,23 @@ def uniform_like(x, seed_generator):
     return ops.cast(_source(ops.shape(x), seed_generator), x.dtype)
 
 
+def dropout_mask_like(x, rate):
+    """What dropout multiplies `x` by, of its shape and dtype, if the source of noise makes masks itself; else None.
+
+    A mask is 0 with probability `rate`, else `1 / (1 - rate)`.
+    """
+    draw = getattr(_source, "dropout_mask", None)
+    mask = draw(ops.shape(x), rate) if draw else None
+    return None if mask is None else ops.cast(mask, x.dtype)
+
+
 @contextlib.contextmanager
 def noise_source(function):
-    """Draw noise by `function(shape, seed_generator)` inside the block; the previous source comes back after it."""
+    """Draw noise by `function(shape, seed_generator)` inside the block; the previous source comes back after it.
+
+    A source may also have a method `dropout_mask(shape, rate)`, for masks that cost less than a uniform number per
+    unit; it returns None for a `rate` that it has no such masks for.
+    """
     global _source
     previous, _source = _source, function
     try:

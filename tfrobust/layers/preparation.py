@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from tfrobust import checks
-from tfrobust.layers.noise import SavesRandomState, uniform_like
+from tfrobust.layers.noise import SavesRandomState, dropout_mask_like, uniform_like
 
 
 @keras.saving.register_keras_serializable("tfrobust")
@@ -107,6 +107,9 @@ class MCDropout(SavesRandomState, keras.layers.Layer):
     def call(self, inputs):
         if self.rate == 0:
             return inputs
+        mask = dropout_mask_like(inputs, self.rate)
+        if mask is not None:
+            return inputs * mask
         return drop(inputs, uniform_like(inputs, self.seed_generator), self.rate)
 
     def compute_output_shape(self, input_shape):
