@@ -23,7 +23,7 @@ def network():
     """A network with dropout at inference that has learnt the digits."""
     keras.utils.set_random_seed(0)
     model = architectures.build("mlp_mcd")
-    training.fit(model, "digits", epochs=3, show_progress=False)
+    training.fit(model, "digits", epochs=10, show_progress=False)
     return model
 
 
