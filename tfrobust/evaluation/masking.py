@@ -9,7 +9,7 @@ from tfrobust import attacks, losses
 from tfrobust.evaluation import inspection
 
 IMAGES, IMAGES_IF_RANDOM = 128, 32
-IMAGES_OF_ONE_STEP = 1000  # of a random model: one step is cheap, and of 32 images chance alone breaks a tenth or none
+IMAGES_OF_ONE_STEP = 1000  # of a random model: a step is cheap, and on 32 images chance moved the figure by 16 points
 OK, WARNING, MASKING = "ok", "warning", "masking"
 TRUSTWORTHY, SUSPICIOUS, MASKED = "trustworthy", "suspicious", "masked"
 VERDICTS = {OK: TRUSTWORTHY, WARNING: SUSPICIOUS, MASKING: MASKED}
